@@ -1,0 +1,193 @@
+"""Commands that start a run or let one go on: distill, sample, evaluate, resume, again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from core import runner, runs
+from core.cli import FINISHED, home_of
+from core.cli.flags import absolute, add_flags, given_fields
+from core.cli.output import Output
+from core.distill import DistillRecipe
+from core.errors import BadRecipe
+from core.evaluate import EvaluateRecipe
+from core.home import Home
+from core.models import resolve_model
+from core.recipe import Recipe, parse_recipe, read_recipe
+from core.runs import RunFolder
+
+DISTILL_GROUPS = {
+    "the student": ["teacher", "student", "init", "data", "tokens", "seed", "out", "use_teacher"],
+    "More settings: the run": [
+        "name",
+        "device",
+        "share_device",
+        "precision",
+        "gradient_checkpointing",
+        "allow_remote_code",
+    ],
+    "More settings: the text": [
+        "separator",
+        "validation_tokens",
+        "sequence_length",
+        "calibration_blocks",
+        "sample_prompt",
+    ],
+    "More settings: the objective": ["ce_weight", "temperature"],
+    "More settings: the optimizer": [
+        "batch_tokens",
+        "micro_batch",
+        "learning_rate",
+        "schedule",
+        "warmup",
+        "weight_decay",
+        "beta1",
+        "beta2",
+        "clip",
+    ],
+    "More settings: what is kept": ["evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every"],
+}
+DISTILL_SPELLINGS = {"use_teacher": "--no-teacher"}
+DISTILL_EPILOGUE = """\
+examples:
+  stillroom distill --teacher ./teacher --student 0.4x --data stories.txt --tokens 2M
+  stillroom distill --recipe night.json --seed 2
+
+Ctrl-C stops the run and keeps it; twice within a second leaves it running.
+"""
+SETTLED_BY = {"teacher", "student", "init", "seed", "allow_remote_code"}  # a change of these settles the shape anew
+
+
+def distill_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = DISTILL_EPILOGUE
+    add_flags(parser, DistillRecipe, DISTILL_GROUPS, DISTILL_SPELLINGS)
+    files = parser.add_argument_group("recipe files")
+    files.add_argument("--recipe", metavar="FILE", type=Path, help="begin with this recipe; flags go before it")
+    files.add_argument("--save-recipe", metavar="FILE", type=Path, help="also write the complete recipe")
+    files.add_argument("--dry-run", action="store_true", help="settle and check the recipe, but start nothing")
+    _add_detach(parser)
+
+
+def distill_command(arguments: argparse.Namespace, output: Output) -> int:
+    from core.plan import settle
+
+    home = home_of(arguments)
+    recipe = settle(_distill_recipe(arguments)).check()
+    if arguments.save_recipe:
+        runs.save_recipe(recipe, arguments.save_recipe)
+        output.note(f"The recipe is in {arguments.save_recipe}")
+    if arguments.dry_run:
+        output.say(f"{recipe.title()}: nothing stands against it.")
+        output.result({"recipe": recipe.model_dump(mode="json")})
+        return FINISHED
+    return start(home, recipe, output, detach=arguments.detach)
+
+
+def sample_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="where it runs: auto, cpu, cuda:0, … [auto]")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="everything random follows from it [0]")
+    _add_detach(parser)
+
+
+def sample_command(arguments: argparse.Namespace, output: Output) -> int:
+    from core.plan import settle
+    from resources.sample import recipe as sample_recipe
+
+    home = home_of(arguments)
+    recipe = sample_recipe(home).model_copy(update={"device": arguments.device, "seed": arguments.seed})
+    return start(home, settle(recipe).check(), output, detach=arguments.detach)
+
+
+def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or the name of a model in the Hub cache")
+    add_flags(parser, EvaluateRecipe, {"what is read": ["data", "teacher", "skills"]}, without=("model",))
+    _add_detach(parser)
+
+
+def evaluate_command(arguments: argparse.Namespace, output: Output) -> int:
+    fields: dict[str, Any] = given_fields(arguments, EvaluateRecipe)
+    for name in ("model", "teacher"):
+        if name in fields:
+            fields[name] = str(resolve_model(fields[name]))
+    fields["data"] = tuple(absolute(item) for item in fields.get("data", ()))
+    recipe = parse_recipe({"kind": "evaluate", **fields}, "The command")
+    return start(home_of(arguments), recipe.check(), output, detach=arguments.detach)
+
+
+def resume_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN")
+    _add_detach(parser)
+
+
+def resume_command(arguments: argparse.Namespace, output: Output) -> int:
+    home = home_of(arguments)
+    run = runs.find_run(home, arguments.run)
+    if run.position() is None:  # one that waits already is followed
+        runs.resume(home, run)
+    return _go(home, run, output, detach=arguments.detach)
+
+
+def again_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--out", metavar="DIR", help="where the finished student is also written")
+    _add_detach(parser)
+
+
+def again_command(arguments: argparse.Namespace, output: Output) -> int:
+    home = home_of(arguments)
+    first = runs.find_run(home, arguments.run)
+    recipe = first.recipe()
+    if isinstance(recipe, DistillRecipe) and (recipe.out or arguments.out):
+        out = absolute(arguments.out) if arguments.out else None
+        if out is None:
+            output.note(
+                f"The first student is in {recipe.out}; the new one stays in its run folder, unless --out says where."
+            )
+        recipe = recipe.model_copy(update={"out": out})
+    return start(home, recipe.check(), output, detach=arguments.detach, made_from=first.id)
+
+
+def start(home: Home, recipe: Recipe, output: Output, *, detach: bool, made_from: str | None = None) -> int:
+    """Write the run folder, enter it in the queue, see that a runner lives, and follow."""
+    run = runs.new_run(home, recipe, made_from)
+    runs.enqueue(home, run)
+    return _go(home, run, output, detach=detach)
+
+
+def _go(home: Home, run: RunFolder, output: Output, *, detach: bool) -> int:
+    runner.ensure_runner(home)
+    output.note(f"Run {run.id}")
+    if not detach:
+        from core.cli.follow import follow
+
+        return follow(home, run, output)
+    output.say(f"It waits in the queue. `stillroom show {run.id} --follow` follows it.")
+    output.result({"run": run.id, "state": str(run.state()), "path": str(run.path)})
+    return FINISHED
+
+
+def _distill_recipe(arguments: argparse.Namespace) -> DistillRecipe:
+    """The recipe of the file, with the flags that were given on top."""
+    flags = given_fields(arguments, DistillRecipe)
+    fields: dict[str, Any] = {"kind": "distill"}
+    where = "The command"
+    if arguments.recipe:
+        fields, where = read_recipe(arguments.recipe).model_dump(mode="json"), str(arguments.recipe)
+        if SETTLED_BY & flags.keys():
+            fields["shape"] = None
+    fields |= flags
+    for name, example in (("student", "0.4x"), ("data", "stories.txt"), ("tokens", "2M")):
+        if not fields.get(name):
+            raise BadRecipe(
+                f"--{name} is missing.", f"Say it like --{name} {example}; `stillroom distill --help` tells more."
+            )
+    recipe = parse_recipe(fields, where)
+    if not isinstance(recipe, DistillRecipe):
+        raise BadRecipe(f"{where} is a recipe of the kind {recipe.kind}, not distill.")
+    return recipe
+
+
+def _add_detach(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detach", action="store_true", help="leave the run to the queue instead of following it")

@@ -1,0 +1,126 @@
+"""How well a model reads held-out text: cross-entropy, perplexity, bits per byte, and agreement with a teacher."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from core.engine.losses import common_vocabulary
+from core.engine.text import Corpus, Framing
+
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Sums over the predicted tokens of the text itself (the end token, which has no bytes, is not counted)."""
+
+    nll: float
+    tokens: int
+    bytes: int
+    documents: int
+    windowed: int
+    kl: float | None = None
+    agreed: int | None = None
+
+    @property
+    def ce(self) -> float:
+        return self.nll / self.tokens
+
+    def metrics(self) -> dict[str, float | None]:
+        """ce and kd in nats a token, perplexity, bits_per_byte, and agreement: the share of tokens with the teacher's first choice."""
+        return {
+            "ce": self.ce,
+            "perplexity": math.exp(self.ce) if self.ce < 700 else math.inf,
+            "bits_per_byte": self.nll / math.log(2) / self.bytes,
+            "kd": None if self.kl is None else self.kl / self.tokens,
+            "agreement": None if self.agreed is None else self.agreed / self.tokens,
+        }
+
+
+def score(
+    model: PreTrainedModel,
+    corpus: Corpus,
+    framing: Framing,
+    context: int,
+    device: str,
+    teacher: PreTrainedModel | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Scores:
+    """Read every document by itself. One longer than `context` is read in windows that overlap by half, and no token is left out:
+    each is predicted once, with at least half a context before it (except at the beginning). With a teacher of the same
+    tokenizer, KL(teacher ‖ model) and the agreement of first choices come too.
+    """
+    windows, windowed, counted_bytes = _windows(corpus, framing, context)
+    windows.sort(key=lambda window: len(window[0]))
+    was_training = model.training
+    model.eval()
+    nll = kl = 0.0
+    tokens = agreed = done = 0
+    try:
+        while done < len(windows):
+            longest = len(windows[min(done + 255, len(windows) - 1)][0])
+            batch = windows[done : done + max(1, min(256, ROWS_AT_ONCE // longest))]
+            sums = _score_batch(model, teacher, batch, device)
+            nll, kl, agreed, tokens = nll + sums[0], kl + sums[1], agreed + int(sums[2]), tokens + int(sums[3])
+            done += len(batch)
+            if progress is not None:
+                progress(done / len(windows))
+    finally:
+        model.train(was_training)
+    known = (kl, agreed) if teacher is not None else (None, None)
+    return Scores(nll, tokens, counted_bytes, len(corpus), windowed, *known)
+
+
+def _windows(corpus: Corpus, framing: Framing, context: int) -> tuple[list[tuple[np.ndarray, int]], int, int]:
+    """Windows (ids, first counted target) of all documents; how many documents needed several; the bytes they stand for."""
+    windows: list[tuple[np.ndarray, int]] = []
+    windowed = counted = 0
+    for index in range(len(corpus)):
+        ids = np.asarray(corpus[index], dtype=np.int64)
+        if framing.end is not None and ids[-1] == framing.end:
+            ids = ids[:-1]
+        if len(ids) < 2:
+            continue
+        counted += int(corpus.sizes[index])
+        if len(ids) <= context:
+            windows.append((ids, 1))
+            continue
+        windowed += 1
+        windows.append((ids[:context], 1))
+        stride = max(1, context // 2)
+        for end in range(context + stride, len(ids) + stride, stride):
+            start = end - context
+            part = ids[start : min(end, len(ids))]
+            windows.append((part, context - stride))
+    return windows, windowed, counted
+
+
+@torch.inference_mode()
+def _score_batch(
+    model: PreTrainedModel, teacher: PreTrainedModel | None, batch: list[tuple[np.ndarray, int]], device: str
+) -> tuple[float, float, float, int]:
+    """Sums of NLL, KL and agreements, and the count of targets, over a batch of windows padded on the right (causal: padding is never seen)."""
+    length = max(len(ids) for ids, _ in batch)
+    ids_BT = torch.zeros(len(batch), length, dtype=torch.long)
+    counts_BT = torch.zeros(len(batch), length - 1, dtype=torch.bool)
+    for row, (ids, first) in enumerate(batch):
+        ids_BT[row, : len(ids)] = torch.from_numpy(ids)
+        counts_BT[row, first - 1 : len(ids) - 1] = True
+    ids_BT, counts_BT = ids_BT.to(device), counts_BT.to(device)
+    target_N = ids_BT[:, 1:][counts_BT]
+    logits_NV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
+    nll = functional.cross_entropy(logits_NV, target_N, reduction="sum").double().item()
+    if teacher is None:
+        return nll, 0.0, 0.0, len(target_N)
+    teacher_NV = teacher(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
+    student_NV, teacher_NV = common_vocabulary(logits_NV, teacher_NV)
+    kl = functional.kl_div(student_NV.log_softmax(-1), teacher_NV.log_softmax(-1), reduction="sum", log_target=True).double().item()
+    agreed = (student_NV.argmax(-1) == teacher_NV.argmax(-1)).sum().item()
+    return nll, kl, agreed, len(target_N)

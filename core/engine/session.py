@@ -1,0 +1,86 @@
+"""One engine at work on one run: the lock it holds, the journal it writes, the stop request it heeds.
+
+Every capability's `run(session)` speaks to the outside through this and nothing else.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from core import events as ev
+from core.journal import JournalWriter
+from core.recipe import Recipe
+from core.runs import DISCARD, KEEP, RunFolder
+
+
+class StopRequested(Exception):
+    """Raised at a safe place after somebody asked the run to end."""
+
+
+class Session:
+    """`device` is cpu, cuda or mps as torch is to see it; the journal names the machine's own number of it."""
+
+    def __init__(self, run: RunFolder, recipe: Recipe, journal: JournalWriter, device: str) -> None:
+        self.run = run
+        self.recipe = recipe
+        self.journal = journal
+        self.device = device
+        self.phase_name = ""
+        self.step = 0
+        self._terminated = False
+        self._said_at = 0.0
+        self._looked_at = 0.0
+        self._wish: str | None = None
+        signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def say(self, event: ev.Event) -> None:
+        self.journal.append(event)
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """Enter a named phase; ends here if a stop is asked for, for nothing is under way between two phases."""
+        self.check_stop()
+        self.phase_name = name
+        self.say(ev.PhaseEntered(name, detail))
+
+    def progress(self, share: float) -> None:
+        """Say how far the phase is (0 to 1), a few times a second at most; a safe place to end."""
+        self.check_stop()
+        now = time.monotonic()
+        if now - self._said_at >= 0.25 or share >= 1.0:
+            self._said_at = now
+            self.say(ev.PhaseProgressed(self.phase_name, round(share, 4)))
+
+    def choose(self, name: str, value: Any, reason: str) -> None:
+        """Record an automatic choice with its reason."""
+        self.say(ev.ChoiceMade(name, value, reason))
+
+    def notice(self, text: str, level: str = "info") -> None:
+        self.say(ev.NoticeRaised(level, text))
+
+    def stop_wish(self) -> str | None:
+        """KEEP or DISCARD once the run is asked to end; looks at the disk at most 20 times a second."""
+        now = time.monotonic()
+        if self._wish is None and now - self._looked_at >= 0.05:
+            self._looked_at = now
+            self._wish = self.run.stop_wish() or (KEEP if self._terminated else None)
+        return self._wish
+
+    def check_stop(self) -> None:
+        if self.stop_wish() is not None:
+            raise StopRequested
+
+    @property
+    def discarding(self) -> bool:
+        return self.stop_wish() == DISCARD
+
+    @property
+    def artifacts(self) -> Path:
+        return self.run.artifacts
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        """The system asks us to end (log-out, shutdown): the same as *Stop and keep*."""
+        self._terminated = True

@@ -1,0 +1,372 @@
+"""From text to training blocks: how documents are framed, split into training and validation, tokenised and packed.
+
+A document is `start token? + text + end token`. The split goes by a hash of the text and the seed, so equal texts never stand on
+both sides and a longer file keeps the same held-out documents. Blocks are packed best-fit from whole documents; every document
+counts its positions from 0 again, which makes the attention of transformers keep documents apart, and its last token predicts nothing.
+Documents longer than a block are cut in block-long parts, each on its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from core.documents import Document, documents, total_bytes
+from core.errors import BadData
+from core.files import sync_folder
+
+IGNORED = -100
+FEW_DOCUMENTS = 20  # fewer than this are cut in pieces first, so that some of them can be held out
+PIECE_CHARACTERS = 4000
+LIKELY_BYTES_PER_TOKEN = 4.0
+MOST_BYTES_PER_TOKEN = 8.0
+OPEN_BLOCKS = 32
+TEXTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The token a document starts with, and the one that ends it; None for neither. `reason` says how they were found."""
+
+    start: int | None
+    end: int | None
+    reason: str
+
+    def wrap(self, ids: list[int]) -> list[int]:
+        return [*([] if self.start is None else [self.start]), *ids, *([] if self.end is None else [self.end])]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tokenised documents: `ids` of all of them in a row, document i at `offsets[i]:offsets[i+1]`, its text `sizes[i]` bytes long."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def tokens(self) -> int:
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+
+def find_framing(
+    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None, texts: list[str], device: str, most_tokens: int = 256
+) -> Framing:
+    """How the model was trained to see documents begin and end.
+
+    The start token is the tokenizer's bos where the tokenizer adds one by itself. Otherwise a model is asked: the candidate (bos, eos, none)
+    under which it reads the beginnings best. The end token is the candidate that the model most expects after whole texts; without a
+    model, eos.
+    """
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    adds_bos = bos is not None and tokenizer("a").input_ids[:1] == [bos]
+    candidates = list(dict.fromkeys(token for token in (eos, bos) if token is not None))
+    name = tokenizer.convert_ids_to_tokens
+    if model is None or not candidates or not texts:
+        start = bos if adds_bos else (eos if model is not None else None)
+        ending = "no end" if eos is None else f"end {name(eos)}"
+        return Framing(start, eos, f"start {name(start) if start is not None else 'without a token'}, {ending}: the tokenizer says so")
+    encoded = tokenizer(texts, add_special_tokens=False).input_ids
+    if adds_bos:
+        start, why_start = bos, f"{name(bos)} starts a document, because the tokenizer adds it"
+    else:
+        losses = {token: _beginning_loss(model, encoded, token, device) for token in (None, *candidates)}
+        start = min(losses, key=lambda token: losses[token])
+        if losses[None] - losses[start] < 0.005:
+            start = None
+        why_start = f"{'no token' if start is None else name(start)} starts a document, because the model then reads beginnings best"
+    whole = [ids for ids in encoded if len(ids) < most_tokens] or [ids[-most_tokens:] for ids in encoded]
+    chances = _end_chances(model, whole, start, candidates, device)
+    end = max(chances, key=lambda token: chances[token])
+    if chances[end] < 0.01 and eos is not None:
+        return Framing(start, eos, f"{why_start}; {name(eos)} ends it, because it is the tokenizer's eos")
+    return Framing(start, end, f"{why_start}; {name(end)} ends it: the model expects it after a text with {chances[end]:.0%}")
+
+
+@torch.inference_mode()
+def _beginning_loss(model: PreTrainedModel, encoded: list[list[int]], start: int | None, device: str) -> float:
+    """Mean nats a token over tokens 2 to 32 of each text, read after `start`. Token 1 is left out: without a start nothing predicts it."""
+    losses = []
+    for ids in encoded[:16]:
+        if len(ids) < 3:
+            continue
+        prefix = [] if start is None else [start]
+        row = torch.tensor([prefix + ids[:32]], device=device)
+        log_probs = model(input_ids=row, use_cache=False).logits[0].float().log_softmax(-1)
+        first = len(prefix)
+        losses.append(-log_probs[first:-1].gather(-1, row[0, first + 1 :, None]).mean().item())
+    return float(np.mean(losses)) if losses else 0.0
+
+
+@torch.inference_mode()
+def _end_chances(
+    model: PreTrainedModel, encoded: list[list[int]], start: int | None, candidates: list[int], device: str
+) -> dict[int, float]:
+    chances = []
+    for ids in encoded[:16]:
+        row = torch.tensor([([] if start is None else [start]) + ids], device=device)
+        chances.append(model(input_ids=row, use_cache=False).logits[0, -1].float().softmax(-1)[candidates].cpu())
+    mean = torch.stack(chances).mean(0).tolist()
+    return dict(zip(candidates, mean, strict=True))
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """What is read of the data: all documents, or each with the chance `share`; documents are cut in pieces if there are few."""
+
+    count: int
+    bytes: int
+    in_pieces: bool
+    share: float
+    validation_share: float
+
+
+def look_over(paths: tuple[str, ...], separator: str | None, tokens: int, validation_tokens: int) -> TextPlan:
+    """Read the data once, without keeping it, to know how much there is. BadData if there is none or it can't be read."""
+    count = size = 0
+    for document in documents(paths, separator):
+        count += 1
+        size += len(document.text.encode())
+    needed = (tokens + 2 * validation_tokens) * MOST_BYTES_PER_TOKEN
+    share = 1.0 if size <= 2 * needed else needed / size
+    validation = min(0.1, 1.3 * validation_tokens * LIKELY_BYTES_PER_TOKEN / (size * share))
+    return TextPlan(count, total_bytes(paths), count < FEW_DOCUMENTS, share, validation)
+
+
+def first_texts(paths: tuple[str, ...], separator: str | None, count: int = 16) -> list[str]:
+    texts = []
+    for document in documents(paths, separator):
+        texts.append(document.text)
+        if len(texts) == count:
+            break
+    return texts
+
+
+def tokenise(
+    plan: TextPlan,
+    paths: tuple[str, ...],
+    separator: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    framing: Framing,
+    validation_tokens: int,
+    seed: int,
+    progress: Callable[[float], None],
+) -> tuple[Corpus, Corpus]:
+    """The training documents (framed) and the held-out ones (up to `validation_tokens`), in the data's order.
+
+    BadData if no text is left for one of them.
+    """
+    training, held_out = _Gathering(), _Gathering()
+    spare: list[tuple[int, Document]] = []  # the document that comes closest to being held out, if none is
+    done = 0
+    batch: list[tuple[bool, Document]] = []
+
+    def flush() -> None:
+        encoded = tokenizer([document.text for _, document in batch], add_special_tokens=False).input_ids
+        for (held, document), ids in zip(batch, encoded, strict=True):
+            if not held:
+                training.add(framing.wrap(ids), len(document.text.encode()))
+            elif held_out.tokens < validation_tokens:
+                held_out.add(framing.wrap(ids), len(document.text.encode()))
+        batch.clear()
+
+    for document in _pieces(documents(paths, separator), plan.in_pieces):
+        side, lot = _lots(document.text, seed)
+        done += len(document.text)
+        if lot >= plan.share:
+            continue
+        if side >= plan.validation_share and (not spare or side < spare[0][0]):
+            spare[:] = [(side, document)]
+        batch.append((side < plan.validation_share, document))
+        if len(batch) == TEXTS_AT_ONCE:
+            flush()
+            progress(min(0.99, done / plan.bytes))
+    flush()
+    if len(held_out) == 0 and spare and len(training) > 1:
+        text = spare[0][1].text
+        ids = framing.wrap(tokenizer(text, add_special_tokens=False).input_ids)
+        training.remove(ids)
+        held_out.add(ids, len(text.encode()))
+    if len(training) == 0 or len(held_out) == 0:
+        raise BadData(
+            f"{', '.join(paths)} holds {plan.count} document(s), too little to train on some and to hold some out.", "Choose more text."
+        )
+    progress(1.0)
+    return training.corpus(), held_out.corpus()
+
+
+def _lots(text: str, seed: int) -> tuple[float, float]:
+    """Two numbers in [0, 1) drawn by the text and the seed: the one for the split, the one for the sample."""
+    digest = hashlib.blake2b(text.encode(), digest_size=16, key=seed.to_bytes(8, "little")).digest()
+    return int.from_bytes(digest[:8], "little") / 2**64, int.from_bytes(digest[8:], "little") / 2**64
+
+
+def _pieces(stream: Iterator[Document], cut: bool) -> Iterator[Document]:
+    """The documents themselves, or pieces of them at line ends, about PIECE_CHARACTERS long."""
+    for document in stream:
+        if not cut or len(document.text) <= PIECE_CHARACTERS:
+            yield document
+            continue
+        part: list[str] = []
+        size = 0
+        for line in document.text.splitlines(keepends=True):
+            for start in range(0, len(line), PIECE_CHARACTERS):
+                part.append(line[start : start + PIECE_CHARACTERS])
+                size += len(part[-1])
+                if size >= PIECE_CHARACTERS:
+                    yield Document("".join(part), document.path, document.line)
+                    part, size = [], 0
+        if "".join(part).strip():
+            yield Document("".join(part), document.path, document.line)
+
+
+class _Gathering:
+    """Documents of tokens as they come."""
+
+    def __init__(self) -> None:
+        self._parts: list[np.ndarray] = []
+        self._sizes: list[int] = []
+        self.tokens = 0
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def add(self, ids: list[int], size: int) -> None:
+        if len(ids) < 2:
+            return
+        self._parts.append(np.asarray(ids, dtype=np.int32))
+        self._sizes.append(size)
+        self.tokens += len(ids)
+
+    def remove(self, ids: list[int]) -> None:
+        for index, part in enumerate(self._parts):
+            if part.tolist() == ids:
+                del self._parts[index], self._sizes[index]
+                self.tokens -= len(ids)
+                return
+
+    def corpus(self) -> Corpus:
+        offsets = np.zeros(len(self._parts) + 1, dtype=np.int64)
+        np.cumsum([len(part) for part in self._parts], out=offsets[1:])
+        return Corpus(np.concatenate(self._parts), offsets, np.asarray(self._sizes, dtype=np.int64))
+
+
+def save_corpora(folder: Path, corpora: dict[str, Corpus]) -> None:
+    """Keep the tokens in the run folder, so that a resumed run reads the very same ones even if the text has changed."""
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    for name, corpus in corpora.items():
+        np.save(beside / f"{name}-ids.npy", corpus.ids)
+        np.save(beside / f"{name}-offsets.npy", corpus.offsets)
+        np.save(beside / f"{name}-sizes.npy", corpus.sizes)
+    beside.rename(folder)
+    sync_folder(folder.parent)
+
+
+def load_corpus(folder: Path, name: str) -> Corpus:
+    """The kept tokens, memory-mapped."""
+    return Corpus(
+        np.load(folder / f"{name}-ids.npy", mmap_mode="r"), np.load(folder / f"{name}-offsets.npy"), np.load(folder / f"{name}-sizes.npy")
+    )
+
+
+class Blocks(Dataset):
+    """Training blocks of one length, in the order of training, over as many epochs as the budget takes.
+
+    An item holds `input_ids`, `position_ids` (from 0 in each document) and `labels` (the next token of the same document, or IGNORED),
+    each of shape (length,). There are just enough blocks, a multiple of `per_step`, that `tokens` positions are trained.
+    """
+
+    def __init__(self, corpus: Corpus, length: int, tokens: int, per_step: int, seed: int, pad: int) -> None:
+        self.corpus = corpus
+        self.length = length
+        self.pad = pad
+        self.tokens = 0
+        self.epochs = 0.0
+        self._blocks: list[list[tuple[int, int, int]]] = []  # a block: (document, from, to) segments
+        epoch = 0
+        while self.tokens < tokens or len(self._blocks) % per_step:
+            for block in pack(corpus.lengths, length, np.random.default_rng([seed, epoch]).permutation(len(corpus))):
+                self._blocks.append(block)
+                self.tokens += sum(end - start for _, start, end in block)
+                if self.tokens >= tokens and len(self._blocks) % per_step == 0:
+                    break
+            epoch += 1
+        self.epochs = self.tokens / corpus.tokens
+        self._tokens_before = np.cumsum([0, *(sum(end - start for _, start, end in block) for block in self._blocks)])
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def fullest(self) -> int:
+        """The block with the most tokens: the worst case for memory."""
+        return int(np.argmax(np.diff(self._tokens_before)))
+
+    def tokens_until(self, count: int) -> int:
+        """Trained positions in the first `count` blocks."""
+        return int(self._tokens_before[min(count, len(self._blocks))])
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        ids = np.full(self.length, self.pad, dtype=np.int64)
+        positions = np.arange(self.length, dtype=np.int64)
+        labels = np.full(self.length, IGNORED, dtype=np.int64)
+        at = 0
+        for document, start, end in self._blocks[index]:
+            part = self.corpus[document][start:end]
+            to = at + len(part)
+            ids[at:to] = part
+            positions[at:to] = np.arange(len(part))
+            labels[at : to - 1] = part[1:]
+            at = to
+        positions[at:] = np.arange(self.length - at)
+        return {name: torch.from_numpy(array) for name, array in (("input_ids", ids), ("position_ids", positions), ("labels", labels))}
+
+
+def pack(lengths: np.ndarray, length: int, order: np.ndarray) -> Iterator[list[tuple[int, int, int]]]:
+    """Best fit over a few open blocks: every document goes into the fullest block that still has room for the whole of it.
+
+    Yields blocks of (document, from, to) segments of at most `length` tokens together.
+    """
+    open_blocks: list[tuple[int, list[tuple[int, int, int]]]] = []  # (room left, segments)
+    for document in order.tolist():
+        size = int(lengths[document])
+        for start in range(0, size, length):
+            end = min(start + length, size)
+            if end - start < 2:  # a single token predicts nothing
+                continue
+            fitting = [index for index, (room, _) in enumerate(open_blocks) if room >= end - start]
+            if fitting:
+                index = min(fitting, key=lambda i: open_blocks[i][0])
+                room, segments = open_blocks.pop(index)
+            else:
+                room, segments = length, []
+            segments.append((document, start, end))
+            room -= end - start
+            if room < 2:
+                yield segments
+                continue
+            open_blocks.append((room, segments))
+            if len(open_blocks) > OPEN_BLOCKS:
+                index = min(range(len(open_blocks)), key=lambda i: open_blocks[i][0])
+                yield open_blocks.pop(index)[1]
+    for _, segments in sorted(open_blocks, key=lambda block: block[0]):
+        yield segments

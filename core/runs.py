@@ -1,0 +1,276 @@
+"""Run folders: the truth about what was asked and what happened. Making, finding, queueing, stopping and removing them.
+
+    runs/<id>/  recipe.json  events.jsonl  engine.lock  engine.log  queued.json  stop  checkpoints/  artifacts/
+
+`queued.json` is the queue: its presence asks the runner to start (or resume) the run, its `position` is the order. It goes away
+only after the engine has said that it started, so a killed runner or machine loses no place in the queue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+import core.distill
+import core.evaluate
+from core.errors import RunTrouble
+from core.files import read_json, sync_folder, write_json, write_text
+from core.home import Home
+from core.journal import JournalReader
+from core.recipe import Recipe, parse_recipe
+from core.state import History, State, fold, state_of
+
+KEEP, DISCARD = "keep", "discard"
+RECIPE_KINDS = (core.distill.DistillRecipe, core.evaluate.EvaluateRecipe)
+
+
+class RunFolder:
+    """One run on disk. Holds no state of its own beside the path: every answer is read from the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe_file = path / "recipe.json"
+        self.journal = path / "events.jsonl"
+        self.lock_file = path / "engine.lock"
+        self.log = path / "engine.log"
+        self.queue_entry = path / "queued.json"
+        self.stop_request = path / "stop"
+        self.meta_file = path / "meta.json"
+        self.checkpoints = path / "checkpoints"
+        self.artifacts = path / "artifacts"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def recipe(self) -> Recipe:
+        try:
+            raw = read_json(self.recipe_file)
+        except (OSError, ValueError) as error:
+            raise RunTrouble(f"The recipe of run {self.id} can't be read: {error}.", "Its other files are untouched.") from error
+        return parse_recipe(raw, str(self.recipe_file))
+
+    def meta(self) -> dict[str, Any]:
+        """What the user or another run said about this one: `name`, `tags`, `made_from`."""
+        try:
+            return dict(read_json(self.meta_file))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def history(self) -> History:
+        return fold(JournalReader(self.journal).poll())
+
+    def lock_held(self) -> bool:
+        """True while an engine works on the run; nothing else is a sign of life."""
+        return is_locked(self.lock_file)
+
+    def state(self, history: History | None = None) -> State:
+        # The lock is looked at first: an engine that ends between the two looks has then said its last word already.
+        held = self.lock_held()
+        queued, stop = self.queue_entry.exists(), self.stop_request.exists()
+        said = (history or self.history()).said if not held else None
+        if not held and history is not None and said is State.RUNNING:
+            said = self.history().said
+        return state_of(said, lock_held=held, queued=queued, stop_requested=stop)
+
+    def stop_wish(self) -> str | None:
+        """KEEP or DISCARD if the engine is asked to end."""
+        try:
+            return DISCARD if self.stop_request.read_text(encoding="utf-8").strip() == DISCARD else KEEP
+        except FileNotFoundError:
+            return None
+
+    def position(self) -> float | None:
+        try:
+            return float(read_json(self.queue_entry)["position"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return 0.0
+
+    def size_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Whether a living process holds the lock. The look takes it for a moment when it is free."""
+    if not lock_file.exists():
+        return False
+    lock = FileLock(lock_file, is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def new_run(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFolder:
+    """Write a run folder for a checked recipe; whole or not at all. It is not queued yet."""
+    slug = re.sub(r"[^a-z0-9.]+", "-", recipe.title().lower()).strip("-.")[:40].rstrip("-.") or recipe.kind
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"
+    beside = home.runs / f".new-{name}"
+    try:
+        beside.mkdir()
+        folder = RunFolder(beside)
+        folder.checkpoints.mkdir()
+        folder.artifacts.mkdir()
+        write_json(folder.meta_file, {"name": recipe.title(), "tags": [], "made_from": made_from, "created": time.time()})
+        write_json(folder.recipe_file, recipe.model_dump(mode="json"))
+        beside.rename(home.runs / name)
+        sync_folder(home.runs)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise RunTrouble(f"A run folder can't be written in {home.runs}: {error.strerror}.", "Free some space or choose another data folder.") from error
+    return RunFolder(home.runs / name)
+
+
+def all_runs(home: Home) -> Iterator[RunFolder]:
+    """Every run folder, oldest first. Folders that are half made or being removed begin with a dot and are left out."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(home.runs) if entry.is_dir() and not entry.name.startswith("."))
+    except FileNotFoundError:
+        return
+    for name in names:
+        yield RunFolder(home.runs / name)
+
+
+def find_run(home: Home, wanted: str) -> RunFolder:
+    """The run of this id, of an id that ends or begins so, of this name, or the newest for `last`."""
+    runs = list(all_runs(home))
+    if wanted == "last" and runs:
+        return runs[-1]
+    exact = [run for run in runs if run.id == wanted]
+    matches = exact or [run for run in runs if run.id.startswith(wanted) or run.id.endswith(wanted)]
+    matches = matches or [run for run in runs if run.meta().get("name") == wanted]
+    if not matches:
+        raise RunTrouble(f"There is no run {wanted} in {home.runs}.", "`stillroom runs` lists them.")
+    if len(matches) > 1:
+        raise RunTrouble(f"{wanted} could be any of {', '.join(run.id for run in matches[:5])}.", "Write more of the id.")
+    return matches[0]
+
+
+def queue(home: Home) -> list[RunFolder]:
+    """Runs that wait, in the order in which they will start."""
+    waiting = [(run.position(), run.id, run) for run in all_runs(home)]
+    return [run for position, _, run in sorted((p, i, r) for p, i, r in waiting if p is not None)]
+
+
+def enqueue(home: Home, run: RunFolder) -> None:
+    """Put the run at the end of the queue. A run that is alive, or waits already, is left as it is."""
+    if run.lock_held() or run.queue_entry.exists():
+        return
+    run.stop_request.unlink(missing_ok=True)
+    last = max((other.position() or 0.0 for other in queue(home)), default=0.0)
+    write_json(run.queue_entry, {"position": last + 1.0})
+
+
+def unqueue(run: RunFolder) -> None:
+    run.queue_entry.unlink(missing_ok=True)
+
+
+def reorder(home: Home, run: RunFolder, place: int) -> None:
+    """Move a waiting run to `place` (0 is next) in the queue."""
+    waiting = queue(home)
+    others = [other for other in waiting if other.id != run.id]
+    if len(others) == len(waiting):
+        raise RunTrouble(f"Run {run.id} does not wait in the queue.", "Only waiting runs have an order.")
+    place = max(0, min(place, len(others)))
+    before = others[place - 1].position() if place > 0 else None
+    after = others[place].position() if place < len(others) else None
+    if before is None:
+        position = (after or 0.0) - 1.0
+    elif after is None:
+        position = before + 1.0
+    else:
+        position = (before + after) / 2
+    write_json(run.queue_entry, {"position": position})
+
+
+def stop_and_keep(run: RunFolder) -> None:
+    """Ask a living run to save a checkpoint and end; take a waiting one out of the queue."""
+    unqueue(run)
+    if run.lock_held() and run.stop_wish() is None:
+        write_text(run.stop_request, KEEP)
+
+
+def resume(home: Home, run: RunFolder) -> None:
+    """Queue a run that ended before its time; refuses one that finished or is alive."""
+    state = run.state()
+    if state is State.FINISHED:
+        raise RunTrouble(f"Run {run.id} has finished; there is nothing to resume.", "`stillroom distill --recipe` starts another like it.")
+    if state.alive:
+        raise RunTrouble(f"Run {run.id} is {state}; it can't be resumed now.", "Wait until it has stopped.")
+    enqueue(home, run)
+
+
+def discard(run: RunFolder, patience_s: float = 20.0) -> None:
+    """End the run at once, if it lives, and remove its folder with checkpoints and artifacts. This can't be undone."""
+    unqueue(run)
+    if run.lock_held():
+        write_text(run.stop_request, DISCARD)
+        _wait_until_free(run, patience_s / 2)
+    if run.lock_held():
+        _end_process(run)
+        _wait_until_free(run, patience_s / 2)
+    if run.lock_held():
+        raise RunTrouble(f"Run {run.id} did not end within {patience_s:.0f} s.", "Try again, or end its process by hand.")
+    remove_folder(run)
+
+
+def remove_folder(run: RunFolder) -> None:
+    """Rename out of sight first, so that a half-removed run is never listed."""
+    hidden = run.path.with_name(f".gone-{run.path.name}")
+    try:
+        run.path.rename(hidden)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunTrouble(f"Run {run.id} can't be removed: {error.strerror}.") from error
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def tidy(home: Home) -> None:
+    """Finish removals and drop half-made folders that a killed program left behind, once they are an hour old."""
+    for entry in os.scandir(home.runs):
+        stale = time.time() - entry.stat(follow_symlinks=False).st_mtime > 3600
+        if entry.name.startswith(".gone-") or (entry.name.startswith(".new-") and stale):
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe file that the window and the command line both open."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(recipe.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise RunTrouble(f"The recipe can't be written to {path}: {error.strerror}.") from error
+
+
+def _wait_until_free(run: RunFolder, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while run.lock_held() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _end_process(run: RunFolder) -> None:
+    """End the engine that said it works on this run; a process that merely has its number is left alone."""
+    engine = run.history().engine
+    if engine is None:
+        return
+    try:
+        process = psutil.Process(engine.pid)
+        if abs(process.create_time() - engine.pid_created) < 2.0:
+            process.kill()
+    except psutil.Error:
+        return

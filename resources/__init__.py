@@ -1,0 +1,1 @@
+"""What the program ships besides its code."""
