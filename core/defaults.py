@@ -34,6 +34,10 @@ LEARNING_RATE_SHARES: dict[Builder, tuple[float, str]] = {
 
 EVALUATIONS = CHECKPOINTS = 10
 
+SCORED_ROWS = 4096
+SCORED_LOGITS = 2**26  # 256 MB of float32 scores over the vocabulary
+CALIBRATION_BLOCKS_AT_ONCE = 8
+
 STEP_LAW_SOURCE = "Li et al., Predictable Scale: Part I, Step Law, 2025 (arXiv 2503.04715)"
 
 
@@ -116,3 +120,13 @@ def evaluate_every(total_steps: int) -> tuple[int, str]:
 def checkpoint_every(total_steps: int) -> tuple[int, str]:
     """Steps between checkpoints."""
     return max(1, math.ceil(total_steps / CHECKPOINTS)), f"{CHECKPOINTS} checkpoints over the run"
+
+
+def scored_rows(vocabulary: int) -> int:
+    """Tokens whose scores over the whole vocabulary are held at once when held-out text is read."""
+    return max(1, min(SCORED_ROWS, SCORED_LOGITS // vocabulary))
+
+
+def calibration_blocks(sequence: int, vocabulary: int) -> int:
+    """Blocks read at once to score the parts of a teacher."""
+    return max(1, min(CALIBRATION_BLOCKS_AT_ONCE, scored_rows(vocabulary) // sequence))

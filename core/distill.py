@@ -90,6 +90,13 @@ class DistillRecipe(Recipe):
             out = Path(self.out)
             if out.is_file() or (out.is_dir() and any(out.iterdir())):
                 found.append(Problem(field="out", text=f"{out} is there already. Name a new or empty folder; nothing is overwritten."))
+        if self.shape is not None and self.sequence_length is not None and self.sequence_length > self.shape.context:
+            found.append(
+                Problem(
+                    field="sequence_length",
+                    text=f"{self.sequence_length} positions are more than the student's context of {self.shape.context}. Shorten it.",
+                )
+            )
         if self.batch_tokens is not None and self.sequence_length is not None and self.batch_tokens < self.sequence_length:
             found.append(Problem(field="batch_tokens", text=f"One step holds at least one block of {self.sequence_length} tokens. Raise it, or shorten the sequence."))
         return found

@@ -1,7 +1,7 @@
-"""Documents from text files, read as a stream: plain text, Markdown, JSON lines with a `text` field, or a folder of them.
+"""Documents from text files, read as a stream: plain text, Markdown, JSON lines with a `text` field, or a folder.
 
-Documents are parted by lines that hold just the separator (`<|endoftext|>` unless told otherwise); a file without such a line is
-one document. In JSON lines every line is one document.
+Documents are parted by lines that hold just the separator (`<|endoftext|>` unless told otherwise); a file without such
+a line is one document. In JSON lines every line is one document.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import BadData
+from core.numbers import bytes_text
 
 DEFAULT_SEPARATOR = "<|endoftext|>"
 TEXT_ENDINGS = (".txt", ".text", ".md", ".markdown")
@@ -29,33 +30,43 @@ class Document:
 
 
 def text_files(paths: tuple[str, ...] | list[str]) -> list[Path]:
-    """The files that the paths stand for, folders searched in a fixed order. BadData if there is none."""
-    found: list[Path] = []
+    """The files that the paths stand for, each once, folders searched in a fixed order. BadData if there is none."""
+    found: dict[Path, None] = {}  # one that is named twice must not be learnt and examined both
     for item in paths:
         path = Path(item)
-        if path.is_dir():
-            endings = TEXT_ENDINGS + JSON_LINES_ENDINGS
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in endings and file.is_file())
-            if not inside:
-                raise BadData(f"The folder {path} holds no text.", f"Files ending in {', '.join(endings)} are read.")
-            found.extend(inside)
-        elif path.is_file():
-            found.append(path)
-        else:
+        try:
+            found |= dict.fromkeys(_in_folder(path) if path.is_dir() else [path])
+            there = path.is_dir() or path.is_file()
+        except OSError as error:
+            raise BadData(f"{path} can't be read: {error.strerror}.", "Check that you may read it.") from error
+        if not there:
             raise BadData(f"There is no file or folder {path}.", "Choose text to read.")
-    return found
+    return list(found)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    endings = TEXT_ENDINGS + JSON_LINES_ENDINGS
+    inside = sorted(file for file in folder.rglob("*") if file.suffix.lower() in endings and file.is_file())
+    if not inside:
+        raise BadData(f"The folder {folder} holds no text.", f"Files ending in {', '.join(endings)} are read.")
+    return inside
 
 
 def documents(paths: tuple[str, ...] | list[str], separator: str | None = None) -> Iterator[Document]:
-    """Every document that is not blank, in the order of the files. Raises BadData naming file and line; also if there is none at all."""
+    """Every document that is not blank, in the order of the files.
+
+    Raises BadData naming file and line; also if there is none at all.
+    """
     files = text_files(paths)
     empty = True
     for path in files:
-        for document in _of_file(path, separator or DEFAULT_SEPARATOR):
+        for document in _of_file(path, (separator or "").strip() or DEFAULT_SEPARATOR):
             empty = False
             yield document
     if empty:
-        raise BadData(f"{', '.join(str(path) for path in files[:3])} holds no text: it is empty or blank.", "Choose text to read.")
+        raise BadData(
+            f"{', '.join(str(path) for path in files[:3])} holds no text: it is empty or blank.", "Choose text to read."
+        )
 
 
 def total_bytes(paths: tuple[str, ...] | list[str]) -> int:
@@ -82,7 +93,7 @@ def _of_file(path: Path, separator: str) -> Iterator[Document]:
 
 
 def _joined(lines: list[str]) -> str:
-    """The lines as one text without blank lines around it; what a line begins with is kept (a program's indentation, say)."""
+    """The lines as one text without blank lines around it; what a line begins with (indentation, say) is kept."""
     first, last = 0, len(lines)
     while first < last and not lines[first].strip():
         first += 1
@@ -97,13 +108,24 @@ def _json_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Docume
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadData(f"Line {number} of {path} is not valid JSON ({error.msg}).", "Mend or remove the line.") from error
+        except (ValueError, RecursionError) as error:
+            why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise BadData(f"Line {number} of {path} is not valid JSON ({why}).", "Mend or remove the line.") from error
         text = row.get("text") if isinstance(row, dict) else None
         if not isinstance(text, str):
-            raise BadData(f"Line {number} of {path} has no field `text` with a text in it.", "Name the field that holds the text `text`.")
-        if text.strip():
-            yield Document(text, path, number)
+            raise BadData(
+                f"Line {number} of {path} has no field `text` with a text in it.",
+                "Name the field that holds the text `text`.",
+            )
+        if not text.strip():
+            continue
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadData(
+                f"Line {number} of {path} holds half a character, {text[error.start]!r}.", "Mend or remove the line."
+            ) from error
+        yield Document(text, path, number)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -116,21 +138,27 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if number == 1:
                     _refuse_other_encodings(path, raw)
                     raw = raw.removeprefix(b"\xef\xbb\xbf")
-                if len(raw) > LONGEST_LINE_BYTES:
-                    size = LONGEST_LINE_BYTES // 2**20
-                    raise BadData(f"Line {number} of {path} is longer than {size} MB.", "Break it into lines, or into documents.")
                 if b"\x00" in raw:
                     raise BadData(f"{path} is not a text file: line {number} holds zero bytes.", "Choose a text file.")
+                if len(raw) > LONGEST_LINE_BYTES:
+                    raise BadData(
+                        f"Line {number} of {path} is longer than {bytes_text(LONGEST_LINE_BYTES)}.",
+                        "Break it into lines, or into documents.",
+                    )
                 try:
                     line = raw.decode("utf-8")
                 except UnicodeDecodeError as error:
+                    column = len(raw[: error.start].decode("utf-8")) + 1
                     raise BadData(
-                        f"{path} is not UTF-8 text: line {number} has the byte 0x{raw[error.start]:02x} at column {error.start + 1}.",
+                        f"{path} is not UTF-8 text: line {number} has the byte 0x{raw[error.start]:02x} "
+                        f"at column {column}.",
                         "Save it as UTF-8, or choose another file.",
                     ) from error
                 yield number, line.rstrip("\r\n")
     except OSError as error:
-        raise BadData(f"{path} can't be read: {error.strerror}.", "Check that it is there and that you may read it.") from error
+        raise BadData(
+            f"{path} can't be read: {error.strerror}.", "Check that it is there and that you may read it."
+        ) from error
 
 
 def _refuse_other_encodings(path: Path, head: bytes) -> None:

@@ -66,15 +66,16 @@ class Size:
         return cls(info.parameters, info.non_embedding_parameters, shape, why)
 
     @classmethod
-    def stand_in(cls, parameters: int, vocabulary: int = STAND_IN_VOCABULARY) -> Size:
-        """A Llama of about this size, for a model of which no more is known. Raises Trouble for less than about 10K."""
+    def stand_in(cls, parameters: int, vocabulary: int | None = None) -> Size:
+        """A Llama of about this size, for a model of which no more is known. Raises Trouble for less than about 5K."""
+        rows = vocabulary or min(STAND_IN_VOCABULARY, round(4096 * (parameters / 3e6) ** 0.6))
         while True:
             try:
-                best = scratch_shapes(STAND_IN_CONFIG | {"vocab_size": vocabulary}, parameters, most=1)[0]
+                best = scratch_shapes(STAND_IN_CONFIG | {"vocab_size": rows}, parameters, most=1)[0]
             except Trouble:  # so large a vocabulary leaves nothing for the layers of so small a model
-                if vocabulary < 64:
+                if rows < 64:
                     raise
-                vocabulary //= 2
+                rows //= 2
                 continue
             return cls(best.parameters, best.non_embedding, best.shape, "a Llama of this size stands in for the model")
 
@@ -109,6 +110,7 @@ _SAVED: dict[str, tuple[_Bytes, _Bytes]] = {
     "gpt_neox": ((40, 0, 0, 8, 0, 4), (22, 0, 0, 4, 0, 2)),
 }
 FLOAT_BYTES = 4
+GUIDED_SCORES, ALONE_SCORES = 7.0, 2.5  # float32 values for each of them and each entry of the vocabulary
 GUIDED_LOGITS = 8.0  # logits of both, three log-probabilities, and what the divergence holds while it is summed
 ALONE_LOGITS = 3.5
 ALLOCATOR_SHARE = {"cpu": 0.2}  # measured: blocks that the C library keeps between uses; a GPU's own allocator:
@@ -208,6 +210,27 @@ def training_memory(
     )
 
 
+def _beyond_training(
+    recipe: DistillRecipe, cut: Size | None, guided: bool, student: Size, sequence: int, working_bytes: int
+) -> Part | None:
+    """What building the student from `cut` or scoring held-out text takes beyond `working_bytes` of a training step."""
+    values = GUIDED_SCORES if guided else ALONE_SCORES
+    rows = min(
+        max(sequence, defaults.scored_rows(student.shape.vocabulary)), recipe.validation_tokens + sequence // 2
+    )  # the last document may go over
+    phases = {"scoring held-out text": round(rows * values * FLOAT_BYTES * student.shape.vocabulary)}
+    if cut is not None and recipe.init in ("prune", "masks"):
+        logits = FLOAT_BYTES * cut.shape.vocabulary * (ALONE_LOGITS if recipe.init == "masks" else 1.5)
+        kept = activation_bytes_per_token(cut.shape, sequence, False) if recipe.init == "masks" else 0
+        blocks = min(defaults.calibration_blocks(sequence, cut.shape.vocabulary), recipe.calibration_blocks)
+        phases["building the student"] = round(blocks * sequence * (kept + logits))
+    phase, most = max(phases.items(), key=lambda item: item[1])
+    if most <= working_bytes:
+        return None
+    reason = f"{phase} takes {bytes_text(most)} at once, more than a training step"
+    return Part(name="other phases", bytes=most - working_bytes, error=WORKING_ERROR, reason=reason)
+
+
 def _weights(name: str, size_bytes: int, reason: str) -> Part:
     return Part(name=name, bytes=size_bytes, error=WEIGHTS_ERROR, reason=reason)
 
@@ -241,6 +264,8 @@ def uses_bf16(recipe: DistillRecipe, device: Device) -> tuple[bool, str]:
     """Whether training computes in bf16, and why."""
     if recipe.precision != "auto":
         return recipe.precision == "bfloat16", "the recipe says so"
+    if kind_of(device.id) != "cuda":
+        return False, "only NVIDIA GPUs are taken to be faster in bf16"
     return device.bf16, device.bf16_reason
 
 
@@ -273,13 +298,14 @@ def choices(
     memory = training_memory(
         teacher, student, sequence=sequence, device_kind=kind, bf16=bf16, checkpointing=recipe.gradient_checkpointing
     )
-    micro, why_micro = _said(recipe.micro_batch, lambda: _fitting_micro_batch(memory, blocks, device))
+    most = recipe.micro_batch and max(n for n in range(1, min(recipe.micro_batch, blocks) + 1) if blocks % n == 0)
+    micro, why_micro = _said(most, lambda: _fitting_micro_batch(memory, blocks, device))
     evaluate, why_evaluate = _said(recipe.evaluate_every, lambda: defaults.evaluate_every(steps))
     checkpoint, why_checkpoint = _said(recipe.checkpoint_every, lambda: defaults.checkpoint_every(steps))
     return Choices(
         sequence_length=sequence,
         batch_tokens=blocks * sequence,
-        micro_batch=min(micro, blocks),
+        micro_batch=micro,
         steps=steps,
         learning_rate=rate,
         evaluate_every=evaluate,
@@ -322,7 +348,7 @@ class Figure(BaseModel):
     reason: str
 
 
-CPU_FLOPS_PER_CORE = 40e9  # measured, float32, on models of 1M to 13M: 34 to 66 GFLOP/s a core of an AMD EPYC
+CPU_FLOPS_PER_CORE = 30e9  # measured, float32, on models of 1M to 13M: 25 to 66 GFLOP/s a core of an AMD EPYC
 # bf16 matrix units against float32 on the same chip, and the share of the peak that training reaches
 DATA_CENTRE_GPUS = ("A100", "A800", "H100", "H200", "H800", "GH200", "B100", "B200", "GB200", "A30")
 GPU_UTILISATION = 0.35
@@ -442,7 +468,8 @@ def flops_per_token(size: Size, sequence: int, passes: int) -> float:
     return passes * (2.0 * (size.non_embedding + shape.vocabulary * shape.hidden) + scores)
 
 
-START_SECONDS = 12.0  # measured on 2 shared cores: imports, tokenising a few MB, loading
+START_SECONDS = 15.0  # measured on 2 shared cores: imports, tokenising a few MB, loading
+EVALUATION_SECONDS = 1.0  # measured there: the text sample, whatever the held-out text takes
 
 
 def _training_time(
@@ -452,12 +479,14 @@ def _training_time(
     sequence = chosen.sequence_length
     reading = flops_per_token(teacher, sequence, 1) if teacher else 0.0
     training = flops_per_token(student, sequence, 4 if recipe.gradient_checkpointing else 3) + reading
+    rehearsal = (1 + chosen.micro_batch) * sequence * training  # one block, then the fullest micro-batch
     evaluations = math.ceil(chosen.steps / chosen.evaluate_every) + 1
-    other = evaluations * recipe.validation_tokens * (flops_per_token(student, sequence, 1) + reading)
+    other = rehearsal + evaluations * recipe.validation_tokens * (flops_per_token(student, sequence, 1) + reading)
     if cut is not None and recipe.init in ("prune", "masks"):
         passes = 3 if recipe.init == "masks" else 1
         other += recipe.calibration_blocks * sequence * flops_per_token(cut, sequence, passes)
-    return chosen.steps * chosen.batch_tokens * training / speed.value, START_SECONDS + other / speed.value
+    at_once = START_SECONDS + evaluations * EVALUATION_SECONDS
+    return chosen.steps * chosen.batch_tokens * training / speed.value, at_once + other / speed.value
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -503,14 +532,7 @@ def estimate(
     """
     guide = teacher if recipe.use_teacher else None
     chosen = choices(recipe, guide, student, device, longest_document)
-    memory = training_memory(
-        guide,
-        student,
-        sequence=chosen.sequence_length,
-        device_kind=kind_of(device.id),
-        bf16=chosen.bf16,
-        checkpointing=recipe.gradient_checkpointing,
-    ).parts(chosen.micro_batch)
+    memory = _memory(recipe, teacher, guide, student, chosen, kind_of(device.id))
     speed = compute_speed(device, chosen.bf16)
     training, other = _training_time(recipe, guide, student, teacher, chosen, speed)
     low, high, reason = speed.value / speed.high, speed.value / speed.low, speed.reason
@@ -547,6 +569,24 @@ def estimate(
             f"{bytes_text(disk_bytes)} of disk."
         ),
     )
+
+
+def _memory(
+    recipe: DistillRecipe, cut: Size | None, guide: Size | None, student: Size, chosen: Choices, device_kind: str
+) -> tuple[Part, ...]:
+    """The parts of the run's highest moment."""
+    memory = training_memory(
+        guide,
+        student,
+        sequence=chosen.sequence_length,
+        device_kind=device_kind,
+        bf16=chosen.bf16,
+        checkpointing=recipe.gradient_checkpointing,
+    )
+    working = chosen.micro_batch * memory.bytes_per_block
+    beyond = _beyond_training(recipe, cut, guide is not None, student, chosen.sequence_length, working)
+    parts = memory.parts(chosen.micro_batch)
+    return parts if beyond is None else (*parts, beyond)
 
 
 def _total(parts: Iterable[Part]) -> tuple[int, tuple[int, int]]:

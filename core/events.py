@@ -1,7 +1,8 @@
 """What happened in a run: frozen records in the past tense, one JSON object a line in `events.jsonl`.
 
-A line is `{"seq": n, "time": seconds since 1970, "kind": "step_logged", …fields}`. Not-a-number and infinity become null. A kind
-that this version does not know is kept as `UnknownEvent`, never an error: a newer program may have written it.
+A line is `{"seq": n, "time": seconds since 1970, "kind": "step_logged", …fields}`. Not-a-number and infinity become
+null. A kind that this version does not know is kept as `UnknownEvent`, never an error: a newer program may have written
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """An engine took the run up. `resumed_from` is the step of the checkpoint it goes on from: later points are void."""
+    """An engine took the run up.
+
+    `resumed_from` is the step of the checkpoint it goes on from: later points are void.
+    """
 
     device: str
     pid: int
@@ -89,7 +93,10 @@ class StepLogged(Event):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationLogged(Event):
-    """Held-out figures of the `subject` ("student" or "teacher"): ce and kd in nats a token, perplexity, bits_per_byte, agreement."""
+    """Held-out figures of the `subject`, "student" or "teacher".
+
+    `metrics` has ce and kd in nats a token, perplexity, bits_per_byte and agreement.
+    """
 
     step: int
     tokens: int
@@ -174,7 +181,17 @@ KINDS: dict[str, type[Event]] = {
     )
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
-FIELDS = {name: frozenset(f.name for f in fields(kind)) for name, kind in KINDS.items()}
+_ACCEPTED: dict[str, tuple[type, ...]] = {  # by annotation; a number that was not finite is null
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float, int, type(None)),
+    "float | None": (float, int, type(None)),
+    "str": (str,),
+}
+FIELDS = {
+    name: {f.name: _ACCEPTED.get(str(f.type), (dict,) if "dict" in str(f.type) else (object,)) for f in fields(kind)}
+    for name, kind in KINDS.items()
+}
 
 
 def finite(value: Any) -> Any:
@@ -199,15 +216,25 @@ def encode(event: Event) -> str:
 
 
 def decode(line: str | bytes) -> Event:
-    """The event of one line. Fields that this version does not know are left out; raises ValueError if it is no event line."""
-    raw = json.loads(line)
-    if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str) or not isinstance(raw.get("seq"), int):
-        raise ValueError("not an event: an object with `seq` and `kind` was expected")
-    name = raw.pop("kind")
+    """The event of one line, without fields that this version does not know. Raises ValueError if it is no event.
+
+    A known kind whose fields are not as this version needs them (another version's, or edited by hand) is kept as
+    unknown.
+    """
+    try:
+        raw = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("not an event: nested too deeply") from error
+    raw = raw if isinstance(raw, dict) else {}
+    name, seq, time = raw.pop("kind", None), raw.pop("seq", None), raw.pop("time", 0.0)
+    if not isinstance(name, str) or not isinstance(seq, int) or not isinstance(time, (int, float)):
+        raise ValueError("not an event: an object with `seq`, `time` and `kind` was expected")  # noqa: TRY004
     if name in KINDS:
-        try:
-            return KINDS[name](**{key: value for key, value in raw.items() if key in FIELDS[name]})
-        except TypeError:  # a line from another version, without a field that this one needs
-            pass
-    seq, time = raw.pop("seq"), raw.pop("time", 0.0)
+        accepted = FIELDS[name]
+        known = {key: value for key, value in raw.items() if key in accepted}
+        if all(isinstance(value, accepted[key]) for key, value in known.items()):
+            try:
+                return KINDS[name](**known, seq=seq, time=time)
+            except TypeError:  # a field that this version needs is missing
+                pass
     return UnknownEvent(name, raw, seq=seq, time=time)

@@ -11,15 +11,24 @@ from core.errors import Trouble
 
 
 class Home:
-    """Paths below one data folder. `Home.find()` takes the named folder, else STILLROOM_HOME, else the platform's own place."""
+    """Paths below one data folder.
+
+    `Home.find()` takes the named folder, else STILLROOM_HOME, else the platform's own place.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
     def find(cls, named: str | Path | None = None) -> Home:
-        root = Path(named or os.environ.get("STILLROOM_HOME") or platformdirs.user_data_path("stillroom", appauthor=False))
-        home = cls(root.expanduser().absolute())
+        root = Path(
+            named or os.environ.get("STILLROOM_HOME") or platformdirs.user_data_path("stillroom", appauthor=False)
+        )
+        try:
+            root = root.expanduser()
+        except RuntimeError as error:
+            raise Trouble(f"{root} can't be the data folder: {error}", "Name another folder with --home.") from error
+        home = cls(root.absolute())
         home.make()
         return home
 
@@ -28,13 +37,19 @@ class Home:
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise Trouble(f"{self.root} can't be the data folder: a file of that name is in the way.", "Name another folder with --home.") from error
+            raise Trouble(
+                f"{self.root} can't be the data folder: a file of that name is in the way.",
+                "Name another folder with --home.",
+            ) from error
         except OSError as error:
             raise Trouble(
-                f"The data folder {self.root} can't be made: {error.strerror}.", "Name a folder you may write to with --home."
+                f"The data folder {self.root} can't be made: {error.strerror}.",
+                "Name a folder you may write to with --home.",
             ) from error
-        if not os.access(self.runs, os.W_OK):
-            raise Trouble(f"The data folder {self.root} can't be written to.", "Name a folder you may write to with --home.")
+        if not (os.access(self.root, os.W_OK) and os.access(self.runs, os.W_OK)):
+            raise Trouble(
+                f"The data folder {self.root} can't be written to.", "Name a folder you may write to with --home."
+            )
 
     @property
     def runs(self) -> Path:

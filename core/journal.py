@@ -1,7 +1,7 @@
 """The append-only journal of a run: one writer (the engine that holds the lock), any number of readers.
 
-Every event is one unbuffered `write()`, so a killed writer leaves at most one torn last line. A reader keeps a torn line for
-later; a writer that resumes first truncates to the last newline.
+Every event is one unbuffered `write()`, so a killed writer leaves at most one torn last line. A reader keeps a torn
+line for later; a writer that resumes first truncates to the last newline.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from core.events import Event, decode, encode
 
@@ -31,7 +32,8 @@ class JournalWriter:
         """Write the event and return it as written. A full disk raises OSError and leaves no half line behind."""
         now = max(time.time(), self._time)
         event = replace(event, seq=self._seq, time=round(now, 3))
-        line = (encode(event) + "\n").encode()
+        # half a character (from a file name that is no UTF-8) is written as the escape that JSON has for it
+        line = (encode(event) + "\n").encode("utf-8", "backslashreplace")
         start = self._stream.seek(0, os.SEEK_END)
         try:
             written = self._stream.write(line)
@@ -53,34 +55,37 @@ class JournalWriter:
     def __enter__(self) -> JournalWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
 class JournalReader:
-    """Reads what is new at each `poll()`. Lines that are no events (a journal edited by hand) are counted in `bad_lines`."""
+    """Reads what is new at each `poll()`.
+
+    Lines that are no events (a journal edited by hand) are counted in `bad_lines`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bad_lines = 0
-        self._offset = 0
-        self._torn = b""
+        self._offset = 0  # just after the last whole line that was read
 
     def poll(self) -> list[Event]:
-        """The events written since the last call, oldest first; starts again if the file was replaced by a shorter one."""
+        """The events written since the last call, oldest first. Starts again if a shorter file took the place."""
         try:
             with self.path.open("rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-                if size < self._offset - len(self._torn):
-                    self._offset, self._torn, self.bad_lines = 0, b"", 0
-                elif size < self._offset:  # the writer resumed and cut the torn line that we had read
-                    self._offset, self._torn = self._offset - len(self._torn), b""
+                if os.fstat(stream.fileno()).st_size < self._offset:
+                    self._offset, self.bad_lines = 0, 0
                 stream.seek(self._offset)
                 new = stream.read()
         except FileNotFoundError:
             return []
-        self._offset += len(new)
-        *lines, self._torn = (self._torn + new).split(b"\n")
+        *lines, torn = new.split(b"\n")
+        self._offset += len(new) - len(
+            torn
+        )  # a torn line is read again: a writer that resumes cuts it and writes others
         events = []
         for line in lines:
             try:
@@ -115,14 +120,14 @@ def _mend(path: Path) -> Event | None:
     return last
 
 
-def _lines_backwards(stream: object, end: int, block: int = 65536) -> Iterator[tuple[int, bytes]]:
+def _lines_backwards(stream: BinaryIO, end: int, block: int = 65536) -> Iterator[tuple[int, bytes]]:
     """Whole lines from the last to the first, each with the offset just after its newline."""
     tail, position = b"", end
     pending_end: int | None = None
     while position > 0:
         start = max(0, position - block)
-        stream.seek(start)  # type: ignore[attr-defined]
-        data = stream.read(position - start) + tail  # type: ignore[attr-defined]
+        stream.seek(start)
+        data = stream.read(position - start) + tail
         position = start
         while True:
             cut = data.rfind(b"\n")

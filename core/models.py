@@ -728,7 +728,7 @@ def _read_lineage(path: Path) -> tuple[Lineage | None, str]:
 # --- finding models ---------------------------------------------------------------------------------------------------
 
 _SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\][^/\\]+$")
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def name_of(path: Path) -> str:

@@ -23,7 +23,7 @@ def parse_count(text: str) -> int:
     scale = int(10 ** int(match["power"] or 0)) * SCALES[match["unit"].lower()]
     whole, _, fraction = match["number"].partition(".")
     # in whole numbers, so that 0.3T has no rounding error
-    value, rest = divmod(int((whole or "0") + fraction) * scale, 10 ** len(fraction))
+    value, rest = divmod(int((whole or "0") + fraction) * scale, int(10 ** len(fraction)))
     if rest:
         raise Trouble(f"{text!r} is not a whole number.", "Write it like 350000, 800K, 1.3M or 3B.")
     if value > 10**18:
@@ -48,7 +48,7 @@ def bytes_text(size_bytes: float) -> str:
 
 
 def duration_text(seconds: float | None) -> str:
-    """Two units at most: 42 s, 3 min 20 s, 1 h 05 min, 3 d 4 h. An unknown or endless time is a dash."""
+    """Two units at most: 42 s, 3 min 20 s, 1 h 05 min, 3 d 4 h, 12 years. An unknown or endless time is a dash."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     if 0 < seconds < 9.95:
@@ -57,6 +57,8 @@ def duration_text(seconds: float | None) -> str:
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
+    if days >= 2 * 365:
+        return f"{days / 365:.0f} years"
     if days:
         return f"{days} d {hour} h"
     if hours:

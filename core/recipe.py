@@ -1,11 +1,11 @@
-"""What every recipe shares: it is frozen, complete, says its problems in the user's words, and reads and writes as JSON.
+"""What every recipe shares: it is frozen and complete, says its problems in the user's words, and is JSON in a file.
 
-A recipe names its `kind`, one of the capabilities (`distill`, `evaluate`, …). The kinds live in modules of the same name.
+A recipe names its `kind`, one of the capabilities (`distill`, `evaluate`, …). The kinds live in modules of the same
+name.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -36,7 +36,9 @@ class Recipe(BaseModel):
     device: str = Field("auto", description="Where it runs: auto, cpu, cuda:0, cuda:1, … or mps.")
     share_device: bool = Field(False, description="Run even though another run uses the device.")
     seed: int = Field(0, ge=0, description="Everything random follows from it.")
-    allow_remote_code: bool = Field(False, description="Run code that comes with the model folder. Off unless you trust it.")
+    allow_remote_code: bool = Field(
+        False, description="Run code that comes with the model folder. Off unless you trust it."
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -44,7 +46,10 @@ class Recipe(BaseModel):
         cls.kinds[cls.model_fields["kind"].default] = cls
 
     def problems(self) -> list[Problem]:
-        """What must be mended before a run can start, each beside its field. Looks at the files that the recipe names."""
+        """What must be mended before a run can start, each beside its field.
+
+        Looks at the files that the recipe names.
+        """
         return []
 
     def title(self) -> str:
@@ -66,7 +71,9 @@ def parse_recipe(raw: Any, where: str = "the recipe") -> Recipe:
     kind = Recipe.kinds.get(str(raw.get("kind")))
     if kind is None:
         known = ", ".join(sorted(Recipe.kinds))
-        raise BadRecipe(f"{where} has the kind {raw.get('kind')!r}, which this version does not know.", f"Known kinds: {known}.")
+        raise BadRecipe(
+            f"{where} has the kind {raw.get('kind')!r}, which this version does not know.", f"Known kinds: {known}."
+        )
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
@@ -80,7 +87,7 @@ def read_recipe(path: Path) -> Recipe:
         raw = read_json(path)
     except FileNotFoundError as error:
         raise BadRecipe(f"There is no recipe file {path}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BadRecipe(f"{path} is not valid JSON: {error}.") from error
     except OSError as error:
         raise BadRecipe(f"{path} can't be read: {error.strerror}.") from error

@@ -1,7 +1,8 @@
 """The runner: one small detached process for a data folder that starts the next run when a device is free.
 
-`python -m core.runner HOME`. It outlives whoever started it, ends when nothing waits and nothing lives, and can be killed at any
-moment: the queue is in the run folders and engines are processes of their own, which the next runner adopts by their locks.
+`python -m core.runner HOME`. It outlives whoever started it, ends when nothing waits and nothing lives, and can be
+killed at any moment: the queue is in the run folders and engines are processes of their own, which the next runner
+adopts by their locks.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -28,111 +31,148 @@ from core.journal import JournalWriter
 from core.runs import RunFolder
 
 TICK_S = 0.2
+LOOK_AT_MACHINE_S = 5.0
 EXIT_LOCKED = 75  # the engine's exit code when another engine holds the run
 
 log = logging.getLogger("stillroom.runner")
+_started: list[subprocess.Popen[bytes]] = []  # runners that this process started, so that it reaps those that ended
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that lives: its device, its process if this runner started it, and the queue entry it is there for."""
+
+    device: str
+    process: subprocess.Popen[bytes] | None = None
+    entry: tuple[int, int] | None = None
 
 
 class Runner:
-    """Starts waiting runs on free devices. `alive` maps a run's id to the engine started here, or None for an adopted one."""
+    """Starts waiting runs on free devices.
 
-    def __init__(self, home: Home, machine: list[Device]) -> None:
+    `alive` maps a run's id to its engine, started here or adopted by its lock.
+    """
+
+    def __init__(self, home: Home, machine: Callable[[], list[Device]]) -> None:
         self.home = home
-        self.machine = machine
-        self.alive: dict[str, subprocess.Popen[bytes] | None] = {
-            run.id: None for run in runs.all_runs(home) if run.lock_held()
-        }
-        self.device_of: dict[str, str] = {run_id: self._said_device(run_id) for run_id in self.alive}
+        self.look_at_machine = machine
+        self.machine = machine()
+        self.alive: dict[str, Engine] = {}
+        self._waiting: set[str] = set()
+        self._looked_at = time.monotonic()
+        for run in runs.all_runs(home):
+            self._adopt_if_locked(run)
 
     def tick(self) -> bool:
         """One round: see who ended, start who may. False when nothing lives and nothing waits."""
-        for run_id, process in list(self.alive.items()):
-            self._look_after(run_id, process)
-        for run in runs.queue(self.home):
+        for run_id, engine in list(self.alive.items()):
+            self._look_after(RunFolder(self.home.runs / run_id), engine)
+        queue = runs.queue(self.home)
+        waiting = {run.id for run in queue}
+        for run_id in self._waiting - waiting - self.alive.keys():  # another runner's engine came up late and took it
+            self._adopt_if_locked(RunFolder(self.home.runs / run_id))
+        self._waiting = waiting
+        for run in queue:
             if run.id not in self.alive:
                 self._start_if_free(run)
-        return bool(self.alive) or bool(runs.queue(self.home))
+        return bool(self.alive) or bool(queue)
 
-    def _look_after(self, run_id: str, process: subprocess.Popen[bytes] | None) -> None:
-        run = RunFolder(self.home.runs / run_id)
-        if process is None:
+    def _adopt_if_locked(self, run: RunFolder) -> None:
+        if run.lock_held():
+            said = run.history().engine
+            self.alive[run.id] = Engine(said.device if said else default_device(self.machine)[0].id)
+
+    def _look_after(self, run: RunFolder, engine: Engine) -> None:
+        if engine.process is None:
             if run.lock_held():
                 return
-        elif process.poll() is None:
+        elif engine.process.poll() is None:
             return
         else:
-            log.info("engine of %s ended with %s", run_id, process.returncode)
-            if process.returncode != EXIT_LOCKED:
-                self._explain_unborn(run, process.returncode)
-        del self.alive[run_id]
-        del self.device_of[run_id]
-        if run.path.exists() and run.stop_wish() == runs.DISCARD and not run.lock_held():
+            code = engine.process.returncode
+            log.info("engine of %s ended with %s", run.id, code)
+            if code != EXIT_LOCKED and engine.entry is not None and entry_mark(run) == engine.entry:
+                # it ended before it took its entry from the queue, and would be started for ever
+                words = f"The engine ended with code {code} before it could start."
+                self._give_up(run, RunFailed(words, "The details say why; then resume the run.", log_tail(run)))
+        del self.alive[run.id]
+        self._adopt_if_locked(run)  # it may have found another engine at work
+        if run.stop_wish() == runs.DISCARD and not run.lock_held():
             runs.remove_folder(run)
 
-    def _explain_unborn(self, run: RunFolder, code: int) -> None:
-        """An engine that ended before it took its entry from the queue would be started for ever: say so and take it out."""
-        if not run.queue_entry.exists() or run.lock_held():
-            return
-        lock = FileLock(run.lock_file, is_singleton=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return
-        try:
-            tail = run.log.read_text(encoding="utf-8", errors="replace")[-2000:] if run.log.exists() else ""
-            with JournalWriter(run.journal) as journal:
-                journal.append(
-                    RunFailed(f"The engine ended with code {code} before it could start.", "The details say why; then resume the run.", tail)
-                )
-            runs.unqueue(run)
-        except OSError as error:
-            log.warning("%s could not be marked as failed: %s", run.id, error)
-            runs.unqueue(run)
-        finally:
-            lock.release()
-
     def _start_if_free(self, run: RunFolder) -> None:
+        if time.monotonic() - self._looked_at > LOOK_AT_MACHINE_S:  # free memory decides between several GPUs
+            self.machine, self._looked_at = self.look_at_machine(), time.monotonic()
         try:
             recipe = run.recipe()
-            device = free_device(recipe.device, recipe.share_device, self.machine, self.device_of.values())
+            busy = [engine.device for engine in self.alive.values()]
+            device = free_device(recipe.device, recipe.share_device, self.machine, busy)
+            if device is None:
+                return
+            entry = entry_mark(run)
+            self.alive[run.id] = Engine(device, start_engine(run, device), entry)
+            log.info("started %s on %s", run.id, device)
         except Trouble as trouble:
-            self._refuse(run, trouble)
-            return
-        if device is None:
-            return
-        log.info("starting %s on %s", run.id, device)
-        try:
-            self.alive[run.id] = start_engine(run, device)
+            self._give_up(run, RunFailed(trouble.what, trouble.way_out))
         except OSError as error:
-            self._refuse(run, Trouble(f"The engine of {run.id} can't be started: {error}.", "Free some memory or space, then resume."))
-            return
-        self.device_of[run.id] = device
+            words = f"The engine of {run.id} can't be started: {error}."
+            self._give_up(run, RunFailed(words, "Free some memory or space, then resume."))
 
-    def _refuse(self, run: RunFolder, trouble: Trouble) -> None:
-        log.warning("%s can't start: %s", run.id, trouble)
+    def _give_up(self, run: RunFolder, failure: RunFailed) -> None:
+        """Say in the journal why the run can't start, and take it out of the queue.
+
+        An engine that holds it is left alone.
+        """
+        if not run.path.is_dir():
+            return  # discarded meanwhile
+        log.warning("%s can't start: %s %s", run.id, failure.what, failure.way_out)
         try:
-            with JournalWriter(run.journal) as journal:
-                journal.append(RunFailed(trouble.what, trouble.way_out))
+            with FileLock(run.lock_file, timeout=0.5, is_singleton=False):
+                runs.unqueue(run)
+                with JournalWriter(run.journal) as journal:
+                    journal.append(failure)
+        except Timeout:
+            log.info("%s is held by another engine", run.id)
         except OSError as error:
             log.warning("%s could not be marked as failed: %s", run.id, error)
-        runs.unqueue(run)
 
-    def _said_device(self, run_id: str) -> str:
-        run = RunFolder(self.home.runs / run_id)
-        engine = run.history().engine
-        return engine.device if engine else default_device(self.machine)[0].id
+
+def entry_mark(run: RunFolder) -> tuple[int, int] | None:
+    """What tells one queue entry of a run from the next, or None if it does not wait."""
+    try:
+        entry = run.queue_entry.stat()
+    except FileNotFoundError:
+        return None
+    return entry.st_ino, entry.st_mtime_ns
+
+
+def log_tail(run: RunFolder, most_bytes: int = 4000) -> str:
+    """The end of what the engine printed."""
+    try:
+        with run.log.open("rb") as stream:
+            stream.seek(max(0, run.log.stat().st_size - most_bytes))
+            return stream.read().decode("utf-8", errors="replace")
+    except OSError as error:
+        return f"{run.log} can't be read: {error.strerror}"
 
 
 def free_device(wanted: str, share: bool, machine: list[Device], busy: Iterable[str]) -> str | None:
-    """The device that a run may start on now, or None if it must wait. Raises Trouble if this machine has no such device."""
+    """The device that a run may start on now, or None if it must wait.
+
+    Raises Trouble if this machine has no such device.
+    """
     taken = set(busy)
-    known = [device.id for device in machine]
+    known = {device.id: device for device in machine}
     if wanted != "auto":
         if wanted not in known:
-            raise Trouble(f"This machine has no device {wanted}.", f"It has {', '.join(known)}: change the recipe's device.")
+            raise Trouble(
+                f"This machine has no device {wanted}.", f"It has {', '.join(known)}: change the recipe's device."
+            )
+        if not known[wanted].usable:
+            raise Trouble(f"The device {wanted} can't be used. {known[wanted].note}", "Or change the recipe's device.")
         return wanted if share or wanted not in taken else None
-    accelerators = [device for device in machine if device.id != "cpu"]
-    candidates = accelerators or machine
+    usable = [device for device in machine if device.usable]
+    candidates = [device for device in usable if device.id != "cpu"] or usable
     free = [device for device in candidates if device.id not in taken]
     if free:
         return default_device(free)[0].id
@@ -141,32 +181,55 @@ def free_device(wanted: str, share: bool, machine: list[Device], busy: Iterable[
 
 def start_engine(run: RunFolder, device: str) -> subprocess.Popen[bytes]:
     """Start the engine of a run as a process in its own session; its output goes to the end of `engine.log`."""
-    command = [sys.executable, "-m", "core.engine", str(run.path), "--device", device, "--from-queue"]
-    with run.log.open("ab") as output:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=process_environment(), **own_session()
-        )
+    return start_detached(["core.engine", str(run.path), "--device", device, "--from-queue"], run.log)
 
 
 def ensure_runner(home: Home) -> None:
-    """Make sure that a runner is alive for this data folder. Two that start at once settle it by the lock."""
+    """Make sure that a runner is alive for this data folder. Two that start at once settle it by the lock.
+
+    Raises Trouble if none can be started.
+    """
     if runs.is_locked(home.runner_lock):
         return
-    command = [sys.executable, "-m", "core.runner", str(home.root)]
-    with home.runner_log.open("ab") as output:
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=process_environment(), **own_session()
+    _started[:] = [process for process in _started if process.poll() is None]
+    try:
+        _started.append(start_detached(["core.runner", str(home.root.absolute())], home.runner_log))
+    except OSError as error:
+        raise Trouble(
+            f"The runner, which starts the runs, can't be started: {error}.", "Free some memory or space and try again."
+        ) from error
+
+
+def start_detached(module_and_arguments: list[str], output_file: Path) -> subprocess.Popen[bytes]:
+    """`python -m MODULE ARGUMENTS …` cut loose from us; its output goes to the end of a file. Raises OSError."""
+    # -P: a folder named core where the user stands is not ours
+    command = [sys.executable, "-P", "-m", *module_and_arguments]
+    with output_file.open("ab") as output:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=process_environment(),
+            **own_session(),
         )
+    return process
 
 
 def process_environment() -> dict[str, str]:
-    """The environment of our processes: they find this very code, speak UTF-8, and don't spin while they wait for work."""
+    """The environment of our processes: they find this very code, speak UTF-8, and don't spin while they wait."""
     here = str(Path(core.__file__).resolve().parent.parent)
     paths = [here, *(part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != here)]
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUTF8": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
-def own_session() -> dict[str, int | bool]:
+def own_session() -> dict[str, Any]:
     """Popen arguments that cut the child loose from our terminal and window."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
@@ -183,7 +246,7 @@ def serve(home: Home) -> int:
             return 0
         try:
             runs.tidy(home)
-            runner = Runner(home, devices())
+            runner = Runner(home, devices)
             with keep_awake() as awake:
                 log.info("runner %s is up; %s", os.getpid(), awake)
                 while runner.tick():
@@ -195,7 +258,9 @@ def serve(home: Home) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m core.runner", description="Starts the runs that wait in a data folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m core.runner", description="Starts the runs that wait in a data folder."
+    )
     parser.add_argument("home", type=Path)
     home = Home(parser.parse_args().home)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -2,17 +2,20 @@
 
     runs/<id>/  recipe.json  events.jsonl  engine.lock  engine.log  queued.json  stop  checkpoints/  artifacts/
 
-`queued.json` is the queue: its presence asks the runner to start (or resume) the run, its `position` is the order. It goes away
-only after the engine has said that it started, so a killed runner or machine loses no place in the queue.
+`queued.json` is the queue: its presence asks the runner to start (or resume) the run, its `position` is the order. It
+goes away only after the engine has said that it started, so a killed runner or machine loses no place in the queue.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +32,9 @@ from core.home import Home
 from core.journal import JournalReader
 from core.recipe import Recipe, parse_recipe
 from core.state import History, State, fold, state_of
+
+if sys.platform != "win32":
+    import fcntl
 
 KEEP, DISCARD = "keep", "discard"
 RECIPE_KINDS = (core.distill.DistillRecipe, core.evaluate.EvaluateRecipe)
@@ -57,15 +63,18 @@ class RunFolder:
         try:
             raw = read_json(self.recipe_file)
         except (OSError, ValueError) as error:
-            raise RunTrouble(f"The recipe of run {self.id} can't be read: {error}.", "Its other files are untouched.") from error
+            raise RunTrouble(
+                f"The recipe of run {self.id} can't be read: {error}.", "Its other files are untouched."
+            ) from error
         return parse_recipe(raw, str(self.recipe_file))
 
     def meta(self) -> dict[str, Any]:
         """What the user or another run said about this one: `name`, `tags`, `made_from`."""
         try:
-            return dict(read_json(self.meta_file))
-        except (FileNotFoundError, ValueError):
+            meta = read_json(self.meta_file)
+        except (OSError, ValueError):
             return {}
+        return meta if isinstance(meta, dict) else {}
 
     def history(self) -> History:
         return fold(JournalReader(self.journal).poll())
@@ -75,13 +84,16 @@ class RunFolder:
         return is_locked(self.lock_file)
 
     def state(self, history: History | None = None) -> State:
-        # The lock is looked at first: an engine that ends between the two looks has then said its last word already.
+        # The lock is looked at first: an engine that ends between the looks has then said its last word already.
         held = self.lock_held()
         queued, stop = self.queue_entry.exists(), self.stop_request.exists()
         said = (history or self.history()).said if not held else None
         if not held and history is not None and said is State.RUNNING:
             said = self.history().said
-        return state_of(said, lock_held=held, queued=queued, stop_requested=stop)
+        state = state_of(said, lock_held=held, queued=queued, stop_requested=stop)
+        if state.ended and self.lock_held():  # and one that started between them holds the lock now
+            return State.STOPPING if self.stop_request.exists() else State.RUNNING
+        return state
 
     def stop_wish(self) -> str | None:
         """KEEP or DISCARD if the engine is asked to end."""
@@ -95,24 +107,48 @@ class RunFolder:
             return float(read_json(self.queue_entry)["position"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return 0.0
 
     def size_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """What the folder takes on disk. Files that vanish meanwhile (old checkpoints) count nothing."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.lstat(f"{folder}/{name}").st_size
+        return total
 
 
 def is_locked(lock_file: Path) -> bool:
-    """Whether a living process holds the lock. The look takes it for a moment when it is free."""
-    if not lock_file.exists():
-        return False
-    lock = FileLock(lock_file, is_singleton=False)
+    """Whether a living process holds the lock. The look takes it for a moment when it is free.
+
+    Two looks at once must not take each other for an engine: where the system shares locks, a look is a shared one;
+    elsewhere it waits for a moment.
+    """
+    if sys.platform == "win32":
+        return lock_file.exists() and not _could_take(lock_file, timeout_s=0.1)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
+        descriptor = os.open(lock_file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK):
+            return True
+        raise
+    finally:
+        os.close(descriptor)
     return False
+
+
+def _could_take(lock_file: Path, timeout_s: float) -> bool:
+    try:
+        with FileLock(lock_file, timeout=timeout_s, poll_interval=0.01, is_singleton=False):
+            return True
+    except Timeout:
+        return False
 
 
 def new_run(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFolder:
@@ -125,24 +161,37 @@ def new_run(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFold
         folder = RunFolder(beside)
         folder.checkpoints.mkdir()
         folder.artifacts.mkdir()
-        write_json(folder.meta_file, {"name": recipe.title(), "tags": [], "made_from": made_from, "created": time.time()})
+        write_json(
+            folder.meta_file, {"name": recipe.title(), "tags": [], "made_from": made_from, "created": time.time()}
+        )
         write_json(folder.recipe_file, recipe.model_dump(mode="json"))
         beside.rename(home.runs / name)
         sync_folder(home.runs)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        raise RunTrouble(f"A run folder can't be written in {home.runs}: {error.strerror}.", "Free some space or choose another data folder.") from error
+        raise RunTrouble(
+            f"A run folder can't be written in {home.runs}: {error.strerror}.",
+            "Free some space or choose another data folder.",
+        ) from error
     return RunFolder(home.runs / name)
 
 
 def all_runs(home: Home) -> Iterator[RunFolder]:
     """Every run folder, oldest first. Folders that are half made or being removed begin with a dot and are left out."""
     try:
-        names = sorted(entry.name for entry in os.scandir(home.runs) if entry.is_dir() and not entry.name.startswith("."))
+        with os.scandir(home.runs) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except FileNotFoundError:
         return
     for name in names:
-        yield RunFolder(home.runs / name)
+        run = RunFolder(home.runs / name)
+        if not _is_ghost(run):
+            yield run
+
+
+def _is_ghost(run: RunFolder) -> bool:
+    """A folder that a lock made anew after the run was discarded: an engine on its way found no run any more."""
+    return not run.recipe_file.exists() and not run.journal.exists()
 
 
 def find_run(home: Home, wanted: str) -> RunFolder:
@@ -156,7 +205,9 @@ def find_run(home: Home, wanted: str) -> RunFolder:
     if not matches:
         raise RunTrouble(f"There is no run {wanted} in {home.runs}.", "`stillroom runs` lists them.")
     if len(matches) > 1:
-        raise RunTrouble(f"{wanted} could be any of {', '.join(run.id for run in matches[:5])}.", "Write more of the id.")
+        raise RunTrouble(
+            f"{wanted} could be any of {', '.join(run.id for run in matches[:5])}.", "Write more of the id."
+        )
     return matches[0]
 
 
@@ -172,7 +223,16 @@ def enqueue(home: Home, run: RunFolder) -> None:
         return
     run.stop_request.unlink(missing_ok=True)
     last = max((other.position() or 0.0 for other in queue(home)), default=0.0)
-    write_json(run.queue_entry, {"position": last + 1.0})
+    _write_entry(run, last + 1.0)
+
+
+def _write_entry(run: RunFolder, position: float) -> None:
+    try:
+        write_json(run.queue_entry, {"position": position})
+    except OSError as error:
+        raise RunTrouble(
+            f"Run {run.id} can't be queued: {error.strerror}.", "Free some space, or change the permissions."
+        ) from error
 
 
 def unqueue(run: RunFolder) -> None:
@@ -186,15 +246,26 @@ def reorder(home: Home, run: RunFolder, place: int) -> None:
     if len(others) == len(waiting):
         raise RunTrouble(f"Run {run.id} does not wait in the queue.", "Only waiting runs have an order.")
     place = max(0, min(place, len(others)))
-    before = others[place - 1].position() if place > 0 else None
-    after = others[place].position() if place < len(others) else None
-    if before is None:
-        position = (after or 0.0) - 1.0
-    elif after is None:
-        position = before + 1.0
-    else:
-        position = (before + after) / 2
-    write_json(run.queue_entry, {"position": position})
+    before = (others[place - 1].position() or 0.0) if place > 0 else None
+    after = (others[place].position() or 0.0) if place < len(others) else None
+    low = before if before is not None else (after or 0.0) - 2.0
+    high = after if after is not None else low + 2.0
+    middle = (low + high) / 2
+    if low < middle < high:
+        _move(run, middle)
+        return
+    for number, other in enumerate([*others[:place], run, *others[place:]], 1):  # no room between the two
+        _move(other, float(number))
+
+
+def _move(run: RunFolder, position: float) -> None:
+    """Change the entry of a run that still waits. Under its lock, for an engine that starts takes its entry away."""
+    try:
+        with FileLock(run.lock_file, timeout=0.2, is_singleton=False):
+            if run.queue_entry.exists():
+                _write_entry(run, position)
+    except Timeout:
+        return  # it starts just now, and has no place any more
 
 
 def stop_and_keep(run: RunFolder) -> None:
@@ -208,7 +279,10 @@ def resume(home: Home, run: RunFolder) -> None:
     """Queue a run that ended before its time; refuses one that finished or is alive."""
     state = run.state()
     if state is State.FINISHED:
-        raise RunTrouble(f"Run {run.id} has finished; there is nothing to resume.", "`stillroom distill --recipe` starts another like it.")
+        raise RunTrouble(
+            f"Run {run.id} has finished; there is nothing to resume.",
+            "`stillroom distill --recipe` starts another like it.",
+        )
     if state.alive:
         raise RunTrouble(f"Run {run.id} is {state}; it can't be resumed now.", "Wait until it has stopped.")
     enqueue(home, run)
@@ -218,13 +292,16 @@ def discard(run: RunFolder, patience_s: float = 20.0) -> None:
     """End the run at once, if it lives, and remove its folder with checkpoints and artifacts. This can't be undone."""
     unqueue(run)
     if run.lock_held():
-        write_text(run.stop_request, DISCARD)
-        _wait_until_free(run, patience_s / 2)
+        with contextlib.suppress(OSError):  # a full disk: then the process is ended without a word
+            write_text(run.stop_request, DISCARD)
+            _wait_until_free(run, patience_s / 2)
     if run.lock_held():
         _end_process(run)
         _wait_until_free(run, patience_s / 2)
     if run.lock_held():
-        raise RunTrouble(f"Run {run.id} did not end within {patience_s:.0f} s.", "Try again, or end its process by hand.")
+        raise RunTrouble(
+            f"Run {run.id} did not end within {patience_s:.0f} s.", "Try again, or end its process by hand."
+        )
     remove_folder(run)
 
 
@@ -242,10 +319,16 @@ def remove_folder(run: RunFolder) -> None:
 
 def tidy(home: Home) -> None:
     """Finish removals and drop half-made folders that a killed program left behind, once they are an hour old."""
-    for entry in os.scandir(home.runs):
-        stale = time.time() - entry.stat(follow_symlinks=False).st_mtime > 3600
-        if entry.name.startswith(".gone-") or (entry.name.startswith(".new-") and stale):
-            shutil.rmtree(entry.path, ignore_errors=True)
+    with os.scandir(home.runs) as entries:
+        folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for folder in folders:
+        try:
+            stale = time.time() - folder.stat().st_mtime > 3600
+        except FileNotFoundError:  # somebody else tidies, too
+            continue
+        left = folder.name.startswith(".new-") or (folder.name[0] != "." and _is_ghost(RunFolder(folder)))
+        if folder.name.startswith(".gone-") or (left and stale):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
@@ -271,6 +354,7 @@ def _end_process(run: RunFolder) -> None:
     try:
         process = psutil.Process(engine.pid)
         if abs(process.create_time() - engine.pid_created) < 2.0:
-            process.kill()
+            for one in [*process.children(recursive=True), process]:
+                one.kill()
     except psutil.Error:
         return

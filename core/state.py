@@ -84,6 +84,8 @@ class History:
         """A new attempt: points after the checkpoint that it goes on from are void, for they will be made again."""
         self.said, self.device, self.engine = State.RUNNING, event.device, event
         self.failure, self.results = None, {}
+        self.phase, self.phase_share = "", None
+        self.checkpoint_step = event.resumed_from
         self.attempts += 1
         if self.started_at is None:
             self.started_at = event.time
@@ -120,8 +122,8 @@ def fold(events: Iterable[ev.Event]) -> History:
 def state_of(said: State | None, *, lock_held: bool, queued: bool, stop_requested: bool) -> State:
     """The state from what the journal said last and what the folder shows now.
 
-    A held lock is the only sign of life. A free lock with a start but no ending is a crash. A run that never started and is
-    not queued was taken out of the queue: it counts as stopped.
+    A held lock is the only sign of life. A free lock with a start but no ending is a crash. A run that never started
+    and is not queued was taken out of the queue: it counts as stopped.
     """
     if lock_held:
         return State.STOPPING if stop_requested else State.RUNNING

@@ -100,8 +100,8 @@ def chart(lines: Sequence[Line], width: int = 80, height: int = 12, x_name: str 
     for row in range(canvas.height):
         value = {0: f"{high_y:.2f}", canvas.height - 1: f"{low_y:.2f}"}.get(row, "")
         text.append(f"{value:>{margin}} ┤" if value else f"{'':{margin}} │")
-        for character, colour in canvas.row(row):
-            text.append(character, colour)
+        for colour, cells in itertools.groupby(canvas.row(row), key=lambda cell: cell[1]):
+            text.append("".join(character for character, _ in cells), colour)
         name, colour = ends.get(row, ("", ""))
         text.append(f" {name}\n", colour)
     axis = f"{low_x:g}".ljust(canvas.width - len(f"{high_x:g}")) + f"{high_x:g}"

@@ -1,8 +1,8 @@
 """Following a run in the terminal until it ends: what it does now, how far it is, and what came of it.
 
 The journal is read ten times a second. On a terminal a picture is redrawn in place; elsewhere, and with --json, lines
-are written: one for each phase and evaluation, and one every few seconds. Ctrl-C asks the run to stop and keep what it has;
-twice within a second leaves it running in the background.
+are written: one for each phase and evaluation, and one every few seconds. Ctrl-C asks the run to stop and keep what it
+has; twice within a second leaves it running in the background.
 """
 
 from __future__ import annotations
@@ -71,12 +71,16 @@ class Lines:
         self._told_at = 0.0
         self._told_step = -1
         self._waiting = ""
+        self._phases: set[str] = set()
 
     def tell(self, text: str) -> None:
         self.output.note(text)
 
     def phase(self, event: ev.PhaseEntered) -> None:
-        self.tell(f"{event.phase} {event.detail}".strip())
+        """Each phase once: training and evaluation take turns, and what came of them is told anyway."""
+        if event.phase not in self._phases:
+            self._phases.add(event.phase)
+            self.tell(f"{event.phase}: {event.detail}" if event.detail else event.phase)
 
     def draw(self, watch: Watch, waiting: str) -> None:
         if waiting != self._waiting:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from core import runs
 from core.cli import FINISHED, home_of
 from core.cli.output import Output
 from core.devices import default_device, devices
 from core.errors import BadModel, Trouble
 from core.files import read_json, write_json
 from core.home import Home
-from core.models import ModelEntry, ModelInfo, entry_of, inspect_model, resolve_model, scan_folder, scan_hub_cache
+from core.models import ModelEntry, ModelInfo, entry_of, inspect_model, resolve_model, scan_folder
 from core.numbers import bytes_text, count_text
+from core.plan import models_at_hand
 
 
 def inspect_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def models_command(arguments: argparse.Namespace, output: Output) -> int:
         add_folder(home, Path(arguments.path).expanduser().resolve())
     elif arguments.action == "forget":
         forget_folder(home, Path(arguments.path).expanduser().resolve())
-    entries = models_at_hand(home)
+    entries = all_models(home)
     output.table(
         ["parameters", "dtype", "size", "name", "path or trouble"],
         [_row(entry) for entry in entries],
@@ -111,7 +111,7 @@ def devices_command(arguments: argparse.Namespace, output: Output) -> int:
         for device in found
     ]
     output.table(["device", "free", "memory", "bf16", "name"], rows, right=["free", "memory"])
-    output.say(f"By default: {reason}.")
+    output.say(f"By default: {reason.rstrip('.')}.")
     output.result({"devices": [asdict(device) for device in found], "default": chosen.id, "reason": reason})
     return FINISHED
 
@@ -119,14 +119,9 @@ def devices_command(arguments: argparse.Namespace, output: Output) -> int:
 # ------------------------------------------------------------------------------- the seam to the library of models
 
 
-def models_at_hand(home: Home) -> list[ModelEntry]:
-    """Models in the added folders, the students of finished runs, the Hub cache; a broken one carries the reason."""
-    students = [run.artifacts / "student" for run in runs.all_runs(home)]
-    paths = [
-        *(path for folder in added_folders(home) for path in scan_folder(folder)),
-        *(student for student in students if student.is_dir()),
-        *scan_hub_cache(),
-    ]
+def all_models(home: Home) -> list[ModelEntry]:
+    """Models in the added folders, and those that nobody needs to name; a broken one carries the reason."""
+    paths = [*(path for folder in added_folders(home) for path in scan_folder(folder)), *models_at_hand(home)]
     return [entry_of(path) for path in dict.fromkeys(paths)]
 
 

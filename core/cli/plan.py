@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import typing
-from pathlib import Path
 
 from core.cli import FINISHED, home_of
 from core.cli.flags import absolute, count
+from core.cli.models import added_folders
 from core.cli.output import Output
 from core.distill import Builder
+from core.models import resolve_model, scan_folder
+from core.numbers import bytes_text, count_text, duration_text
+from core.plan import Plan, models_at_hand, parse_target, plan
+
+MOST_ROWS = 20
+MOST_SHAPES = 5
 
 
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,10 +38,6 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan_command(arguments: argparse.Namespace, output: Output) -> int:
-    from core.cli.models import added_folders
-    from core.models import resolve_model, scan_folder
-    from core.plan import parse_target, plan
-
     home = home_of(arguments)
     made = plan(
         home,
@@ -45,7 +47,80 @@ def plan_command(arguments: argparse.Namespace, output: Output) -> int:
         tokens=arguments.tokens,
         data=tuple(absolute(item) for item in arguments.data),
         device=arguments.device,
-        at_hand=[path for folder in added_folders(home) for path in scan_folder(folder)],
+        at_hand=[*models_at_hand(home), *(path for folder in added_folders(home) for path in scan_folder(folder))],
     )
+    if not output.json:  # tables take longer to load than the plan to make
+        _show(made, output)
     output.result(made.model_dump(mode="json"))
     return FINISHED
+
+
+def _show(made: Plan, output: Output) -> None:
+    output.say(f"A student of {count_text(made.student_params)} parameters ({made.student_reason}).")
+    output.say(f"{made.sentence}\n  {made.source}\n")
+    if made.teacher:
+        output.say(f"{made.teacher.name}: {made.teacher.badge}. {made.teacher.badge_sentence}\n")
+        if made.assistants.sizes:
+            output.say(f"{made.assistants.sentence}\n")
+    _show_candidates(made, output)
+    output.say(f"A second opinion. {made.second_opinion.sentence}\n  {made.second_opinion.source}\n")
+    output.say(f"{made.caveat}\n")
+    _show_shapes(made, output)
+    _show_cost(made, output)
+    for problem in made.problems:
+        output.say(f"To be mended first: {problem.field}: {problem.text}")
+
+
+def _show_candidates(made: Plan, output: Output) -> None:
+    if not made.candidates:
+        output.say("No model is at hand to teach. `stillroom models add FOLDER` names more.\n")
+        return
+    tokenizers = {True: "same", False: "other", None: "–"}
+    rows = [
+        [
+            teacher.name,
+            count_text(teacher.parameters),
+            f"{teacher.ratio:.2g}x",
+            teacher.badge,
+            tokenizers[teacher.same_tokenizer],
+        ]
+        for teacher in made.candidates[:MOST_ROWS]
+    ]
+    output.table(["teacher at hand", "parameters", "size", "the law", "tokenizer"], rows, right=["parameters", "size"])
+    output.say()
+
+
+def _show_shapes(made: Plan, output: Output) -> None:
+    if not made.shapes:
+        return
+    rows = [
+        [
+            count_text(each.parameters),
+            str(each.shape.layers),
+            str(each.shape.hidden),
+            f"{each.shape.heads}/{each.shape.kv_heads}",
+            str(each.shape.intermediate),
+        ]
+        for each in made.shapes[:MOST_SHAPES]
+    ]
+    numbers = ["student", "layers", "width", "heads/kv", "feed-forward"]
+    output.table(numbers, rows, right=numbers)
+    output.say(f"The first: {made.shapes[0].reason}\n")
+
+
+def _show_cost(made: Plan, output: Output) -> None:
+    cost = made.estimate
+    output.say(
+        f"{cost.sentence} {count_text(made.tokens)} tokens, {made.tokens_reason}. {made.device_reason.rstrip('.')}."
+    )
+    rows = [
+        [kind, part.name, bytes_text(part.bytes), f"±{part.error:.0%}", part.reason]
+        for kind, parts in (("memory", cost.memory), ("disk", cost.disk))
+        for part in parts
+    ]
+    output.table(["", "part", "size", "error", "because"], rows, right=["size", "error"])
+    low, high = (duration_text(seconds) for seconds in cost.seconds_band)
+    output.say(f"time  {duration_text(cost.seconds)} (from {low} to {high}): {cost.time_reason}")
+    for assumption in cost.assumptions:
+        output.say(f"Assumed: {assumption}")
+    output.say()

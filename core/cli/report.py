@@ -143,7 +143,8 @@ def ending(run: RunFolder, history: History, state: State, output: Output) -> No
         case State.FINISHED:
             output.say(f"Finished{_took(history)}.")
             if (student := student_folder(run, history)) is not None:
-                output.say(f"The student is in {student}")
+                also = history.results.get("out")
+                output.say(f"The student is in {student}" + (f"\nand in {also}" if also else ""))
         case State.STOPPED if history.checkpoint_step is not None:
             output.say(
                 f"Stopped and kept at step {history.checkpoint_step}. `stillroom resume {run.id}` goes on from there."
@@ -178,11 +179,12 @@ def show_figures(history: History, output: Output) -> None:
     ]
     if rows:
         output.table(["held-out text", *columns], rows, right=list(columns))
-    others = [
-        [name.replace("_", " "), number_text(value)] for name, value in history.results.items() if _is_figure(value)
-    ]
-    if others:
-        output.table(["result", "value"], others, right=["value"])
+    told = set(METRICS) if columns else set()
+    figures = {name: value for name, value in history.results.items() if name not in told and _is_figure(value)}
+    figures |= {f"{skill}, share right": share for skill, share in history.results.get("skills", {}).items()}
+    if figures:
+        rows = [[name.replace("_", " "), number_text(value)] for name, value in figures.items()]
+        output.table(["result", "value"], rows, right=["value"])
 
 
 def show_sample(history: History, output: Output) -> None:

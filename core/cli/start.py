@@ -8,13 +8,14 @@ from typing import Any
 
 from core import runner, runs
 from core.cli import FINISHED, home_of
-from core.cli.flags import absolute, add_flags, given_fields
+from core.cli.flags import absolute, add_flags, count, given_fields
 from core.cli.output import Output
 from core.distill import DistillRecipe
 from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.models import resolve_model
+from core.plan import settle
 from core.recipe import Recipe, parse_recipe, read_recipe
 from core.runs import RunFolder
 
@@ -71,10 +72,8 @@ def distill_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def distill_command(arguments: argparse.Namespace, output: Output) -> int:
-    from core.plan import settle
-
     home = home_of(arguments)
-    recipe = settle(_distill_recipe(arguments)).check()
+    recipe = settle(_distill_recipe(arguments))
     if arguments.save_recipe:
         runs.save_recipe(recipe, arguments.save_recipe)
         output.note(f"The recipe is in {arguments.save_recipe}")
@@ -86,18 +85,19 @@ def distill_command(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def sample_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="where it runs: auto, cpu, cuda:0, … [auto]")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="everything random follows from it [0]")
+    parser.add_argument("--device", default=argparse.SUPPRESS, help="where it runs: auto, cpu, cuda:0, … [auto]")
+    parser.add_argument(
+        "--seed", type=count, default=argparse.SUPPRESS, metavar="N", help="everything random follows from it"
+    )
     _add_detach(parser)
 
 
 def sample_command(arguments: argparse.Namespace, output: Output) -> int:
-    from core.plan import settle
     from resources.sample import recipe as sample_recipe
 
     home = home_of(arguments)
-    recipe = sample_recipe(home).model_copy(update={"device": arguments.device, "seed": arguments.seed})
-    return start(home, settle(recipe).check(), output, detach=arguments.detach)
+    recipe = sample_recipe(home).model_copy(update=given_fields(arguments, DistillRecipe))
+    return start(home, settle(recipe), output, detach=arguments.detach)
 
 
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ kept, 75 another engine holds the run. Nothing heavy is imported before the lock
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -67,18 +68,21 @@ def work(run: RunFolder, device: str) -> int:
         try:
             recipe = run.recipe()
             session = Session(run, recipe, journal, torch_device(device))
-            results = importlib.import_module(f"core.engine.{recipe.kind}").run(session)
-            journal.append(ev.RunFinished(results))
+            capability = importlib.import_module(f"core.engine.{recipe.kind}")
+            journal.append(ev.RunFinished(capability.run(session)))
         except StopRequested:
             journal.append(ev.RunStopped(session.step if session else 0))
             return STOPPED
         except BaseException as error:  # noqa: BLE001 — whatever it is, the journal must say it
             details = traceback.format_exc()
-            print(details, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # the log may lie on the very disk that is full
+                print(details, file=sys.stderr, flush=True)
             checkpoints.drop_incomplete(run.checkpoints)  # after a full disk this makes room for the last word
             trouble = as_trouble(error, run, session)
             journal.append(ev.RunFailed(trouble.what, trouble.way_out, details, session.step if session else None))
             return FAILED
+        if hasattr(capability, "tidy"):
+            capability.tidy(run)
         return FINISHED
 
 

@@ -7,7 +7,6 @@ Run it through the engine's door: `python -m core.engine RUN_FOLDER`.
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 import threading
 import time
@@ -31,16 +30,19 @@ from core.engine.models import compute_dtype, config_of, load_model, load_tokeni
 from core.engine.sampling import continuation
 from core.engine.scoring import score
 from core.engine.session import Session, StopRequested
-from core.engine.text import Blocks, Corpus, Framing, find_framing, first_texts, load_corpus, look_over, save_corpora, tokenise
+from core.engine.text import Blocks, Corpus, Framing, find_framing, first_texts, load_corpus, load_framing, look_over, save_corpora, tokenise
 from core.engine.trainer import DistillTrainer, collate, training_arguments
 from core.errors import BadRecipe, Trouble
 from core.journal import read_journal
+from core.files import read_json
 from core.law import training_flops
 from core.models import same_tokenizer
+from core.runs import RunFolder
 from core.shapes import config_for, count_parameters
 from core.state import fold
 
 SAMPLE_TOKENS = 60
+TOKENS = "tokens"  # the folder of the tokenised documents in the run folder
 
 
 def run(session: Session) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def run(session: Session) -> dict[str, Any]:
     transformers_logging.disable_progress_bar()
     recipe = session.recipe
     assert isinstance(recipe, DistillRecipe)
+    if recipe.out is not None:
+        refuse_to_overwrite(Path(recipe.out), session.run.id)
     torch.manual_seed(recipe.seed)
 
     bench = set_up(session, recipe)
@@ -104,13 +108,14 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     own = recipe.init == "existing" or teacher_folder is None
     source = Path(recipe.student) if own else teacher_folder
     assert source is not None
-    if own and recipe.guided and teacher_folder is not None:
-        same, reason = same_tokenizer(teacher_folder, source)
-        if not same:
-            raise BadRecipe(f"Teacher and student have different tokenizers: {reason}.", "Choose a student of the teacher's family.")
+    same, reason = same_tokenizer(teacher_folder, source) if own and teacher_folder is not None else (True, "")
+    if recipe.guided and not same:
+        raise BadRecipe(f"Teacher and student have different tokenizers: {reason}.", "Choose a student of the teacher's family.")
     tokenizer = load_tokenizer(source, recipe.allow_remote_code)
     resumed = checkpoints.newest(session.run.checkpoints)
-    wanted = teacher_folder is not None and (recipe.guided or (recipe.init in ("prune", "masks", "inherit") and resumed is None))
+    session.step = resumed[0] if resumed else 0
+    # A control run asks the teacher how documents are framed, as the guided run does, so that both read the same tokens.
+    wanted = teacher_folder is not None and (recipe.guided or (same and resumed is None))
     teacher = load_model(teacher_folder, device, dtype, recipe.allow_remote_code) if wanted and teacher_folder else None
     counts = None if teacher is None else count_of(teacher)
     framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, teacher, source)
@@ -135,7 +140,7 @@ def read_data(
 ) -> tuple[Framing, Corpus, Corpus, int]:
     """Tokens of the training and held-out documents: read from the text once, kept in the run folder for every resumption."""
     session.phase("reading the data")
-    kept = session.run.path / "tokens"
+    kept = session.run.path / TOKENS
     config = AutoConfig.from_pretrained(source, trust_remote_code=recipe.allow_remote_code)
     context = int(getattr(config, "max_position_embeddings", 0) or 2048)
     if not kept.exists():
@@ -148,9 +153,8 @@ def read_data(
         corpora = tokenise(
             plan, recipe.data, recipe.separator, tokenizer, framing, recipe.validation_tokens, recipe.seed, session.progress
         )
-        save_corpora(kept, {"train": corpora[0], "held-out": corpora[1]})
-        (kept / "framing.json").write_text(json.dumps([framing.start, framing.end, framing.reason]), encoding="utf-8")
-    framing = Framing(*json.loads((kept / "framing.json").read_text(encoding="utf-8")))
+        save_corpora(kept, {"train": corpora[0], "held-out": corpora[1]}, framing)
+    framing = load_framing(kept)
     train_corpus, held_out = load_corpus(kept, "train"), load_corpus(kept, "held-out")
     session.choose("framing", [framing.start, framing.end], framing.reason)
     length, why = defaults.sequence_length(context, session.device, int(train_corpus.lengths.max()))
@@ -183,6 +187,7 @@ def make_student(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTr
 
 
 def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedModel:
+    assert recipe.init != "existing"
     config = config_of(bench.source)
     if recipe.shape is None:
         if recipe.teacher is not None:
@@ -193,7 +198,7 @@ def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedM
     calibration = (
         None
         if recipe.init in ("inherit", "scratch")
-        else _calibration(Blocks(bench.train, bench.length, recipe.calibration_blocks * bench.length, 1, recipe.seed, 0), recipe, bench.device)
+        else _calibration(Blocks(bench.train, bench.length, recipe.calibration_blocks * bench.length, 1, recipe.seed, 0), recipe, recipe.shape.vocabulary, bench.device)
     )
     model, report = build_student(
         bench.teacher, config, recipe.shape, recipe.init, calibration, recipe.seed, lambda _, share: session.progress(share)
@@ -205,9 +210,10 @@ def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedM
     return model
 
 
-def _calibration(blocks: Blocks, recipe: DistillRecipe, device: str) -> list[dict[str, torch.Tensor]]:
+def _calibration(blocks: Blocks, recipe: DistillRecipe, vocabulary: int, device: str) -> list[dict[str, torch.Tensor]]:
     count = min(recipe.calibration_blocks, len(blocks))
-    batches = [collate([blocks[i] for i in range(start, min(start + 8, count))]) for start in range(0, count, 8)]
+    at_once = defaults.calibration_blocks(blocks.length, vocabulary)
+    batches = [collate([blocks[i] for i in range(start, min(start + at_once, count))]) for start in range(0, count, at_once)]
     return [{name: tensor.to(device) for name, tensor in batch.items() if name != "shift_labels"} for batch in batches]
 
 
@@ -395,7 +401,7 @@ class Evaluator:
         if self.last is not None and self.last[0] == step:
             return
         bench = self.bench
-        self.session.phase("evaluating", f"step {step}")
+        self.session.phase("evaluating", f"step {step}", safe_to_end=step == 0)
         metrics = score(self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher).metrics()
         self.session.say(ev.EvaluationLogged(step, tokens, "student", metrics))
         self.last, self.first = (step, metrics), self.first or metrics
@@ -403,7 +409,7 @@ class Evaluator:
             self.student, bench.tokenizer, bench.framing, self._prompt(), bench.device, SAMPLE_TOKENS, self.session.recipe.seed
         )
         self.session.say(ev.SampleWritten(step, prompt, text))
-        self.session.phase("training")
+        self.session.phase("training", safe_to_end=step == 0)
 
     def _prompt(self) -> str | list[int]:
         recipe = self.session.recipe
@@ -450,12 +456,11 @@ def train(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTra
             history.steps[-1].seconds if history.steps else 0.0,
         )
         try:
-            trainer.train(resume_from_checkpoint=str(resumed[1]) if resumed else None)
+            trainer.go_on(resumed[1] if resumed else None)
         except (RuntimeError, MemoryError) as error:
             bench.micro = _halved(session, bench, bench.micro, error)
             student.zero_grad(set_to_none=True)
-            trainer._save_checkpoint(student, None)  # the weights of the last whole step
-            trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+            trainer.save_last_step()
             resumed = checkpoints.newest(session.run.checkpoints)
             continue
         if session.stop_wish() is not None:
@@ -492,24 +497,46 @@ def finish(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTr
     saved = score(again, bench.held_out, bench.framing, bench.length, bench.device).metrics()
     results["saved"] = saved
     before, after = evaluator.last[1]["ce"], saved["ce"]
-    if before is None or after is None or abs(before - after) > 0.02 + 0.01 * abs(before):
+    if before is None or after is None or not abs(before - after) <= 0.02 + 0.01 * abs(before):  # NaN is no agreement
         raise Trouble(
             f"The saved student reads the held-out text with {after} nats a token, the trained one with {before}.",
             f"Don't use {folder}; the last checkpoint is good. Please report this.",
         )
     if recipe.out is not None:
         session.phase("copying the student", recipe.out)
-        out = Path(recipe.out)
-        beside = out.with_name(f".{out.name}.part")
-        shutil.rmtree(beside, ignore_errors=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, beside)
-        if out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        replace_folder(beside, out)
-        results["out"] = str(out)
-    shutil.rmtree(session.run.path / "tokens", ignore_errors=True)
+        copy_student(folder, Path(recipe.out), session.run.id)
+        results["out"] = recipe.out
     return results
+
+
+def tidy(run: RunFolder) -> None:
+    """Remove what a finished run needs no more; called once its end is said, for until then it may be killed and resumed."""
+    shutil.rmtree(run.path / TOKENS, ignore_errors=True)
+
+
+def copy_student(folder: Path, out: Path, run_id: str) -> None:
+    """Copy the student to where the user wants it, whole or not at all."""
+    refuse_to_overwrite(out, run_id)
+    beside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(folder, beside)
+        replace_folder(beside, out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def refuse_to_overwrite(out: Path, run_id: str) -> None:
+    """Raise Trouble if something is in the way; this run's own student, copied before it was killed, is not."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        ours = read_json(out / "stillroom.json")["run"] == run_id
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise Trouble(f"{out} is there already, and nothing is overwritten.", "Move it away, then resume the run.")
 
 
 def stored_dtype(recipe: DistillRecipe, source: Path) -> torch.dtype:

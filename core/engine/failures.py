@@ -17,7 +17,7 @@ def as_trouble(error: BaseException, run: RunFolder, session: Session | None) ->
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Trouble(f"The disk is full ({error.filename or run.path}) while {phase}.", "Free some space, then resume the run.")
     text = str(error)
-    if "No space left on device" in text or "os error 28" in text:
+    if "No space left on device" in text or "os error 28" in text or "file write failed" in text:  # safetensors, torch.save
         return Trouble(f"The disk of {run.path} is full while {phase}.", "Free some space, then resume the run.")
     if isinstance(error, PermissionError):
         return Trouble(f"{error.filename} may not be read or written while {phase}.", "Change its permissions, then resume the run.")

@@ -22,8 +22,9 @@ def continuation(
 ) -> tuple[str, str]:
     """The prompt and what the model writes after it, as text. Leaves the random state of training as it was."""
     ids = tokenizer(prompt, add_special_tokens=False).input_ids if isinstance(prompt, str) else prompt
+    context = int(getattr(model.config, "max_position_embeddings", 0) or len(ids) + 1 + most_tokens)
+    ids = ids[-max(1, context - 1 - most_tokens) :]  # of a prompt that fills the context, the end is gone on from
     row = torch.tensor([([] if framing.start is None else [framing.start]) + ids], device=device)
-    context = int(getattr(model.config, "max_position_embeddings", 0) or row.shape[1] + most_tokens)
     settings = generation_config(tokenizer, framing, None)
     settings.update(do_sample=temperature > 0, temperature=temperature, max_new_tokens=max(1, min(most_tokens, context - row.shape[1])))
     was_training = model.training

@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from core import defaults
 from core.engine.losses import common_vocabulary
 from core.engine.text import Corpus, Framing
 
-ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def score(
     """
     windows, windowed, counted_bytes = _windows(corpus, framing, context)
     windows.sort(key=lambda window: len(window[0]))
+    rows = defaults.scored_rows(model.get_input_embeddings().weight.shape[0])
     was_training = model.training
     model.eval()
     nll = kl = 0.0
@@ -66,7 +67,7 @@ def score(
     try:
         while done < len(windows):
             longest = len(windows[min(done + 255, len(windows) - 1)][0])
-            batch = windows[done : done + max(1, min(256, ROWS_AT_ONCE // longest))]
+            batch = windows[done : done + max(1, min(256, rows // longest))]
             sums = _score_batch(model, teacher, batch, device)
             nll, kl, agreed, tokens = nll + sums[0], kl + sums[1], agreed + int(sums[2]), tokens + int(sums[3])
             done += len(batch)

@@ -40,9 +40,10 @@ class Session:
     def say(self, event: ev.Event) -> None:
         self.journal.append(event)
 
-    def phase(self, name: str, detail: str = "") -> None:
-        """Enter a named phase; ends here if a stop is asked for, for nothing is under way between two phases."""
-        self.check_stop()
+    def phase(self, name: str, detail: str = "", *, safe_to_end: bool = True) -> None:
+        """Enter a named phase; ends here if a stop is asked for, unless steps are under way that a checkpoint must keep first."""
+        if safe_to_end:
+            self.check_stop()
         self.phase_name = name
         self.say(ev.PhaseEntered(name, detail))
 

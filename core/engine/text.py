@@ -1,7 +1,7 @@
 """From text to training blocks: how documents are framed, split into training and validation, tokenised and packed.
 
 A document is `start token? + text + end token`. The split goes by a hash of the text and the seed, so equal texts never stand on
-both sides and a longer file keeps the same held-out documents. Blocks are packed best-fit from whole documents; every document
+both sides, and what was held out once is not trained on when text is added (a share is reserved; as much of it as is asked for is read). Blocks are packed best-fit from whole documents; every document
 counts its positions from 0 again, which makes the attention of transformers keep documents apart, and its last token predicts nothing.
 Documents longer than a block are cut in block-long parts, each on its own.
 """
@@ -9,6 +9,7 @@ Documents longer than a block are cut in block-long parts, each on its own.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.documents import Document, documents, total_bytes
 from core.errors import BadData
-from core.files import sync_folder
+from core.files import read_json, sync_folder, write_json
 
 IGNORED = -100
+RESERVED_SHARE = 0.05  # of the documents are never trained on, however much text there is
 FEW_DOCUMENTS = 20  # fewer than this are cut in pieces first, so that some of them can be held out
 PIECE_CHARACTERS = 4000
 LIKELY_BYTES_PER_TOKEN = 4.0
@@ -147,7 +149,7 @@ def look_over(paths: tuple[str, ...], separator: str | None, tokens: int, valida
         size += len(document.text.encode())
     needed = (tokens + 2 * validation_tokens) * MOST_BYTES_PER_TOKEN
     share = 1.0 if size <= 2 * needed else needed / size
-    validation = min(0.1, 1.3 * validation_tokens * LIKELY_BYTES_PER_TOKEN / (size * share))
+    validation = min(RESERVED_SHARE, 1.3 * validation_tokens * LIKELY_BYTES_PER_TOKEN / (size * share))
     return TextPlan(count, total_bytes(paths), count < FEW_DOCUMENTS, share, validation)
 
 
@@ -175,7 +177,7 @@ def tokenise(
     BadData if no text is left for one of them.
     """
     training, held_out = _Gathering(), _Gathering()
-    spare: list[tuple[int, Document]] = []  # the document that comes closest to being held out, if none is
+    spare: list[tuple[float, Document]] = []  # the document that comes closest to being held out, if none is
     done = 0
     batch: list[tuple[bool, Document]] = []
 
@@ -195,12 +197,14 @@ def tokenise(
             continue
         if side >= plan.validation_share and (not spare or side < spare[0][0]):
             spare[:] = [(side, document)]
+        if plan.validation_share <= side < RESERVED_SHARE:
+            continue
         batch.append((side < plan.validation_share, document))
         if len(batch) == TEXTS_AT_ONCE:
             flush()
             progress(min(0.99, done / plan.bytes))
     flush()
-    if len(held_out) == 0 and spare and len(training) > 1:
+    if len(held_out) == 0 and spare:
         text = spare[0][1].text
         ids = framing.wrap(tokenizer(text, add_special_tokens=False).input_ids)
         training.remove(ids)
@@ -211,6 +215,34 @@ def tokenise(
         )
     progress(1.0)
     return training.corpus(), held_out.corpus()
+
+
+def encode_documents(
+    stream: Iterator[Document], tokenizer: PreTrainedTokenizerBase, framing: Framing, most_tokens: int | None, pause: Callable[[], None]
+) -> Corpus:
+    """All documents framed and tokenised, or as many as `most_tokens` hold. `pause` is called now and then, and may raise to end it."""
+    gathering = _Gathering()
+    batch: list[Document] = []
+
+    def flush() -> None:
+        encoded = tokenizer([document.text for document in batch], add_special_tokens=False).input_ids
+        for document, ids in zip(batch, encoded, strict=True):
+            if most_tokens is None or gathering.tokens < most_tokens:
+                gathering.add(framing.wrap(ids), len(document.text.encode()))
+        batch.clear()
+        pause()
+
+    for document in stream:
+        batch.append(document)
+        if len(batch) == TEXTS_AT_ONCE:
+            flush()
+            if most_tokens is not None and gathering.tokens >= most_tokens:
+                break
+    if batch:
+        flush()
+    if not len(gathering):
+        raise BadData("The text has not one token to predict.", "Choose longer text.")
+    return gathering.corpus()
 
 
 def _lots(text: str, seed: int) -> tuple[float, float]:
@@ -257,11 +289,10 @@ class _Gathering:
         self.tokens += len(ids)
 
     def remove(self, ids: list[int]) -> None:
-        for index, part in enumerate(self._parts):
-            if part.tolist() == ids:
-                del self._parts[index], self._sizes[index]
-                self.tokens -= len(ids)
-                return
+        """Every copy of a document."""
+        kept = [(part, size) for part, size in zip(self._parts, self._sizes, strict=True) if part.tolist() != ids]
+        self._parts, self._sizes = [part for part, _ in kept], [size for _, size in kept]
+        self.tokens = sum(len(part) for part in self._parts)
 
     def corpus(self) -> Corpus:
         offsets = np.zeros(len(self._parts) + 1, dtype=np.int64)
@@ -269,7 +300,7 @@ class _Gathering:
         return Corpus(np.concatenate(self._parts), offsets, np.asarray(self._sizes, dtype=np.int64))
 
 
-def save_corpora(folder: Path, corpora: dict[str, Corpus]) -> None:
+def save_corpora(folder: Path, corpora: dict[str, Corpus], framing: Framing) -> None:
     """Keep the tokens in the run folder, so that a resumed run reads the very same ones even if the text has changed."""
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -278,8 +309,17 @@ def save_corpora(folder: Path, corpora: dict[str, Corpus]) -> None:
         np.save(beside / f"{name}-ids.npy", corpus.ids)
         np.save(beside / f"{name}-offsets.npy", corpus.offsets)
         np.save(beside / f"{name}-sizes.npy", corpus.sizes)
+    write_json(beside / "framing.json", [framing.start, framing.end, framing.reason])
+    for file in beside.iterdir():
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
     beside.rename(folder)
     sync_folder(folder.parent)
+
+
+def load_framing(folder: Path) -> Framing:
+    """How the kept documents were framed."""
+    return Framing(*read_json(folder / "framing.json"))
 
 
 def load_corpus(folder: Path, name: str) -> Corpus:

@@ -23,7 +23,9 @@ from core.engine import checkpoints, losses
 from core.engine.session import Session
 from core.engine.text import IGNORED, Blocks
 from core.errors import Trouble
+from core.files import read_json, write_json
 
+SINCE_LOG = "since_log.json"  # in a checkpoint: the sums that the next point of the curve begins with
 
 class DistillTrainer(Trainer):
     """Trains `model` on blocks; a `teacher` (or None) guides it. `evaluated(step, tokens)` is called every `eval_steps`."""
@@ -80,6 +82,12 @@ class DistillTrainer(Trainer):
         items = len(target_N) if num_items_in_batch is None else num_items_in_batch
         return total / items
 
+    def go_on(self, checkpoint: Path | None) -> None:
+        """Train from the beginning, or from a checkpoint."""
+        if checkpoint is not None:
+            self.parts = torch.tensor(read_json(checkpoint / SINCE_LOG), dtype=torch.float64)
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         """Clip, and refuse to go on with a gradient that is not a number: the weights are still those of the step before."""
         norm = super()._clip_grad_norm(model)
@@ -92,6 +100,13 @@ class DistillTrainer(Trainer):
                 "Lower the learning rate or clip harder, and run it again; text with odd symbols can cause it too.",
             )
         return norm
+
+    def save_last_step(self) -> None:
+        """A checkpoint of the weights after the last whole step, if there is none yet: a sealed one is never written over."""
+        folder = Path(self.args.output_dir) / f"{checkpoints.PREFIX}{self.state.global_step}"
+        if checkpoints.sealed_step(folder) is None:
+            self._save_checkpoint(self.model, None)
+            self.callback_handler.on_save(self.args, self.state, self.control)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Steps go into our journal; the Trainer's own closing summary is dropped."""
@@ -138,6 +153,7 @@ class Journalist(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"{checkpoints.PREFIX}{state.global_step}"
+        write_json(folder / SINCE_LOG, self.trainer.parts.tolist())
         checkpoints.seal(folder, state.global_step)
         self.session.say(ev.CheckpointSaved(state.global_step, str(folder.relative_to(self.session.run.path).as_posix())))
         checkpoints.keep_newest(self.session.run.checkpoints, self.trainer.recipe.keep_checkpoints)
@@ -192,7 +208,7 @@ def training_arguments(
         learning_rate=rate,
         lr_scheduler_type="cosine" if recipe.schedule == "cosine" else "warmup_stable_decay",
         lr_scheduler_kwargs=None if recipe.schedule == "cosine" else {"num_decay_steps": falling},
-        warmup_steps=min(steps - 1, max(1, round(recipe.warmup * steps))) if recipe.warmup else 0,
+        warmup_steps=warmup_steps(recipe.warmup, steps),
         weight_decay=recipe.weight_decay,
         adam_beta1=recipe.beta1,
         adam_beta2=recipe.beta2,
@@ -216,3 +232,8 @@ def training_arguments(
         report_to="none",
         log_level="error",
     )
+
+
+def warmup_steps(share: float, steps: int) -> int:
+    """Steps in which the rate rises: the recipe's share, but at least 20 (or a tenth of a short run), for 1 % of a short run is one jump."""
+    return 0 if share == 0 else max(round(share * steps), min(20, steps // 10))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.distill import DistillRecipe
+from core.home import Home
+
 FOLDER = Path(__file__).parent
 HELD_OUT_STORIES = 1000
 SKILL_QUESTIONS = 100  # of each skill, when the family is scored
@@ -38,3 +41,31 @@ FAMILY = {
     "stories-0.8M": _config(128, 3, 4, 2, 336),
     "stories-5M": _config(256, 6, 8, 4, 640),
 }
+
+
+SAMPLE_STORIES = 3000
+SAMPLE_SEED = 5
+
+
+def recipe(home: Home) -> DistillRecipe:
+    """The main job on the built-in sample: a student of 40 % of the teacher, pruned and distilled on generated stories.
+
+    Writes the stories into the data folder the first time.
+    """
+    from resources.sample.stories import write_corpus  # the grammar is not needed to list the family
+
+    home.sample.mkdir(parents=True, exist_ok=True)
+    text = home.sample / f"stories-{SAMPLE_STORIES}.txt"
+    if not text.exists():
+        write_corpus(text, SAMPLE_SEED, SAMPLE_STORIES)
+    return DistillRecipe(
+        name="sample",
+        teacher=str(FOLDER / "stories-2M"),
+        student="0.4x",
+        init="prune",
+        data=(str(text),),
+        tokens=400_000,
+        validation_tokens=8192,
+        evaluate_every=25,
+        sample_prompt="Once upon a time, there was a little girl named",
+    )

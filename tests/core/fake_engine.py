@@ -1,7 +1,7 @@
-"""An engine without a model, for tests of those who follow one: `python fake_engine.py RUN_FOLDER HOW [SECONDS_A_STEP]`.
+"""An engine without a model, for tests of what follows one: `python fake_engine.py RUN_FOLDER HOW [SECONDS_A_STEP]`.
 
-HOW is finish, fail, crash, or once (crash the first time, finish when resumed). It holds the lock, writes the journal and heeds
-the stop request as the real engine does.
+HOW is finish, fail, crash, or once (crash the first time, finish when resumed). It holds the lock, writes the journal
+and heeds the stop request as the real engine does.
 """
 
 from __future__ import annotations

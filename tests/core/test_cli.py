@@ -159,11 +159,11 @@ def wait_for(text: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process")
 def test_one_interrupt_stops_and_keeps(run: RunFolder) -> None:
-    working = engine(run, "finish", seconds_a_step=1.0)
+    working = engine(run, "finish", seconds_a_step=0.5)
     while not run.lock_held():
         time.sleep(0.02)
     following = follow_in_a_process(run)
-    time.sleep(1.0)
+    wait_for("step ", following)
     following.send_signal(signal.SIGINT)
     out, told = following.communicate(timeout=20)
     assert following.returncode == 3, told
@@ -175,11 +175,11 @@ def test_one_interrupt_stops_and_keeps(run: RunFolder) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process")
 def test_two_interrupts_leave_the_run_alone(run: RunFolder) -> None:
-    working = engine(run, "finish", seconds_a_step=0.2)
+    working = engine(run, "finish", seconds_a_step=0.5)
     while not run.lock_held():
         time.sleep(0.02)
     following = follow_in_a_process(run)
-    time.sleep(1.0)
+    wait_for("step ", following)
     following.send_signal(signal.SIGINT)
     wait_for("Ctrl-C again", following)
     following.send_signal(signal.SIGINT)
@@ -187,7 +187,10 @@ def test_two_interrupts_leave_the_run_alone(run: RunFolder) -> None:
     assert following.returncode == 130, told
     assert "goes on in the background" in told
     assert json.loads(out)["state"] == "running"
-    assert working.wait(20) == 0  # nobody asked it to stop
+    assert run.stop_wish() is None
+    assert run.lock_held()
+    runs.stop_and_keep(run)
+    assert working.wait(20) == 3
 
 
 def test_a_waiting_run_says_which_run_uses_the_device(home: Home, run: RunFolder, text: Path) -> None:
@@ -199,7 +202,35 @@ def test_a_waiting_run_says_which_run_uses_the_device(home: Home, run: RunFolder
     while not run.history().device:
         time.sleep(0.02)
     assert waiting_words(other, home) == f"Waiting for a device: {run.id} uses cpu."
+    runs.stop_and_keep(run)
     working.wait(20)
+
+
+def test_a_runner_that_does_not_stay_alive_is_told_with_its_log(
+    home: Home, run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.cli import follow
+
+    monkeypatch.setattr(runner, "ensure_runner", lambda home: home.runner_log.write_text("no such interpreter\n"))
+    monkeypatch.setattr(follow, "LOOK_AT_QUEUE_EVERY_S", 0.0)
+    monkeypatch.setattr(follow, "RUNNER_PATIENCE_S", 0.0)
+    assert main(["resume", run.id, "--json"]) == 1
+    told = capsys.readouterr()
+    assert "no such interpreter" in told.err
+    assert json.loads(told.out)["state"] == "queued"
+
+
+def test_a_run_discarded_by_somebody_else_ends_the_following(run: RunFolder) -> None:
+    working = engine(run, "finish", seconds_a_step=0.3)
+    while not run.lock_held():
+        time.sleep(0.02)
+    following = follow_in_a_process(run)
+    wait_for("step ", following)
+    runs.discard(run)
+    out, told = following.communicate(timeout=20)
+    assert following.returncode == 3, told
+    assert json.loads(out) == {"run": run.id, "state": "discarded"}
+    working.wait(10)
 
 
 # ------------------------------------------------------------------------------------------------- runs and the queue
@@ -432,6 +463,20 @@ def test_looking_never_loads_torch(home: Home, tmp_path: Path, command: list[str
     assert loaded in (allowed, "[]")
 
 
+def test_a_plan_without_a_teacher_names_the_band_to_scripts_and_people(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--student", "350M", "--device", "cpu", "--json"]) == 0
+    answer = last_line(capsys)
+    assert (answer["teacher_params"], answer["band"]) == (875_000_000, [700_000_000, 1_165_500_000])
+    assert answer["affine_params"] == pytest.approx(2.498 * 350e6 - 11.498e6, rel=1e-3)
+    assert answer.keys() >= {"candidates", "shapes", "estimate", "problems", "second_opinion", "teacher", "source"}
+    assert main(["plan", "--student", "350M", "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    assert "875M" in told
+    assert "arXiv 2311.07052" in told
+
+
 def test_inspect_tells_parameters_to_scripts(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     if not STORIES.is_dir():
         pytest.skip("needs ../shared/models/stories3m")
@@ -472,8 +517,17 @@ def test_the_program_without_arguments_says_where_the_window_is(home: Home) -> N
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("350000", 350_000), ("800K", 800_000), ("1.3M", 1_300_000), ("3b", 3 * 10**9), ("0.3T", 3 * 10**11)]
-    + [("2e6", 2_000_000), ("1.5e3", 1500), ("1,000,000", 10**6), ("1_000", 1000), (" .5 M ", 500_000), ("0", 0)],
+    [
+        ("350000", 350_000),
+        ("800K", 800_000),
+        ("1.3M", 1_300_000),
+        ("3b", 3 * 10**9),
+        ("0.3T", 3 * 10**11),
+        ("2e6", 2_000_000),
+        ("1,000,000", 10**6),
+        ("1_000", 1000),
+        (" .5 M ", 500_000),
+    ],
 )
 def test_counts_are_read_exactly(text: str, value: int) -> None:
     assert parse_count(text) == value

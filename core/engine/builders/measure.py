@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from core.engine.families import Family, blocks_of, hidden_norms
 from core.errors import BadData, BadModel
 
-Block = Tensor | Mapping[str, Tensor]
+Block: TypeAlias = Tensor | Mapping[str, Tensor]
 Progress = Callable[[str, float], None]
 
 

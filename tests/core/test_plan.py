@@ -1,0 +1,377 @@
+"""From a wish to a settled recipe: targets read, teachers ranked, shapes found, and what can't work refused in time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+import core.plan
+from core.devices import Device
+from core.distill import DistillRecipe
+from core.errors import BadModel, BadRecipe
+from core.estimate import Figure
+from core.home import Home
+from core.models import entry_of, expected_tensors
+from core.plan import Plan, parse_target, plan, rank_teachers, settle
+from core.shapes import config_for, count_parameters, shape_of, validate_cut
+
+CPU = Device("cpu", "a CPU", 16 * 2**30, 8 * 2**30, False, "", cores=4)
+
+
+def llama(hidden: int = 192, layers: int = 6, **changes: Any) -> dict[str, Any]:
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "vocab_size": 512, "num_attention_heads": 6}
+    sizes |= {"num_key_value_heads": 2, "head_dim": 32, "intermediate_size": 512, "max_position_embeddings": 256}
+    return {"model_type": "llama", "tie_word_embeddings": True} | sizes | changes
+
+
+def save(folder: Path, config: dict[str, Any], letters: str = "abcdefgh", weights: bool = True) -> Path:
+    """A model folder with weights of zero and a tokenizer of single letters."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    tokenizer = Tokenizer(models.WordLevel({letter: id_ for id_, letter in enumerate([*letters, "?"])}, "?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if weights:
+        _write_zeros(
+            folder / "model.safetensors", expected_tensors(config) if "hidden_size" in config else {"w": (9, 9)}
+        )
+    return folder
+
+
+def _write_zeros(file: Path, tensors: dict[str, tuple[int, ...]]) -> None:
+    header, at = {}, 0
+    for name, dims in tensors.items():
+        size = 2
+        for dim in dims:
+            size *= dim
+        named = "lm_head.weight" if name == "head" else name if name == "w" else f"model.{name}"
+        header[named] = {"dtype": "BF16", "shape": list(dims), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    with file.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        stream.truncate(8 + len(text) + at)
+
+
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Hub cache, no sample family and one CPU, whatever machine this is."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(core.plan, "sample_teachers", list)
+    monkeypatch.setattr(core.plan, "devices", lambda: [CPU])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.find(tmp_path / "a home, ünïcode")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    return save(tmp_path / "teacher", llama())
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "text.txt"
+    file.write_text("Once upon a time.\n", encoding="utf-8")
+    return file
+
+
+def size_of(folder: Path) -> int:
+    return count_parameters(json.loads((folder / "config.json").read_text())).total
+
+
+# --- targets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wish", "parameters"),
+    [
+        ("0.4x", 400_000),
+        ("40%", 400_000),
+        ("1X", 1_000_000),
+        ("1.3M", 1_300_000),
+        ("3B", 3_000_000_000),
+        ("350000", 350_000),
+        ("350,000", 350_000),
+        ("800K", 800_000),
+        ("2GB", 1_000_000_000),
+        ("2 GB@fp32", 500_000_000),
+        ("500MB@bf16", 250_000_000),
+        ("1GiB@float16", 2**29),
+        ("2GB@int8", 1_882_352_941),  # 34 bytes for 32 parameters
+        ("2GB@int4", 3_555_555_556),  # 18 bytes for 32 parameters
+    ],
+)
+def test_a_target_becomes_parameters(wish: str, parameters: int) -> None:
+    assert parse_target(wish).parameters(teacher_params=1_000_000) == parameters
+
+
+@pytest.mark.parametrize(
+    "wish", ["", "big", "-3", "0", "0x", "1.5x", "400%", "0GB", "2GB@int3", "3X4", "30tok", "./nowhere", "not/known"]
+)
+def test_a_wish_without_meaning_is_refused_with_examples(wish: str) -> None:
+    with pytest.raises(BadRecipe) as caught:
+        parse_target(wish)
+    assert caught.value.way_out
+
+
+def test_a_share_needs_a_teacher() -> None:
+    with pytest.raises(BadRecipe, match=r"0\.4x is a share of the teacher"):
+        parse_target("0.4x").parameters()
+
+
+def test_a_speed_depends_on_the_memory_of_the_machine() -> None:
+    slow, fast = (Figure(value=value, low=value, high=value, reason="told") for value in (10e9, 100e9))
+    target = parse_target("30tok/s")
+    assert target.parameters(bandwidth=fast) == pytest.approx(10 * target.parameters(bandwidth=slow))
+    assert parse_target("30 tokens/s@int4").parameters(bandwidth=slow) > 3 * target.parameters(bandwidth=slow)
+    assert "memory is the limit" in target.explained(bandwidth=slow)[1]
+
+
+def test_a_folder_is_a_target_of_its_own_size(teacher: Path) -> None:
+    target = parse_target(str(teacher))
+    assert target.kind == "folder"
+    assert target.parameters() == size_of(teacher)
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_needs_no_teacher_and_nothing_at_hand(home: Home) -> None:
+    made = json.loads(json.dumps(plan(home, parse_target("3B")).model_dump(mode="json")))
+    assert made["student_params"] == 3_000_000_000
+    assert made["teacher_params"] == 7_500_000_000
+    assert made["band"] == [6_000_000_000, 9_990_000_000]
+    assert made["affine_params"] is None
+    assert made["extrapolated"] is True
+    assert made["candidates"] == []
+    assert made["teacher"] is None
+    assert "arXiv" in made["source"]
+    assert made["estimate"]["memory_bytes"] > 16 * 3_000_000_000
+    assert any("stands in" in assumption for assumption in made["estimate"]["assumptions"])
+    assert [problem["field"] for problem in made["problems"]] == ["device"]  # 8 GB are not enough
+
+
+def test_the_fitted_line_is_shown_inside_the_fitted_range(home: Home) -> None:
+    assert plan(home, parse_target("100M")).affine_params == pytest.approx(238_302_000)
+
+
+def test_a_plan_loads_neither_torch_nor_transformers(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from core.home import Home; from core.plan import plan, parse_target; "
+        f"plan(Home.find({str(tmp_path / 'h')!r}), parse_target('3B')); "
+        "print([m for m in ('torch', 'transformers', 'numpy', 'huggingface_hub') if m in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_teachers_at_hand_are_ranked_by_the_law(home: Home, tmp_path: Path) -> None:
+    right = save(tmp_path / "right", llama())
+    student = round(size_of(right) / 2.5)
+    small = save(tmp_path / "small", llama(hidden=64, layers=2))
+    large = save(tmp_path / "large", llama(hidden=576, layers=12))
+    made = plan(home, parse_target(str(student)), at_hand=[large, small, entry_of(right)])
+    assert [found.name for found in made.candidates] == ["right", "large", "small"]
+    assert [found.badge for found in made.candidates] == ["in the band", "the curse", "weak teacher"]
+    assert made.candidates[0].distance == pytest.approx(0, abs=1e-5)
+    assert made.shapes  # as if the one in the band taught
+    assert made.teacher is None
+
+
+def test_models_that_cannot_teach_are_not_offered(tmp_path: Path) -> None:
+    good = save(tmp_path / "good", llama())
+    empty = save(tmp_path / "config only", llama(), weights=False)
+    quantized = save(tmp_path / "quantized", llama(quantization_config={"quant_method": "gptq"}))
+    broken = save(tmp_path / "broken", llama())
+    (broken / "config.json").write_text("{", encoding="utf-8")
+    models_there = [good, empty, quantized, broken, tmp_path / "absent", good, entry_of(broken)]
+    assert [found.path for found in rank_teachers(models_there, 10_000)] == [good]
+
+
+def test_the_hub_cache_and_students_of_earlier_runs_are_at_hand(home: Home, tmp_path: Path) -> None:
+    save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
+    save(home.runs / "a run" / "artifacts" / "student", llama(layers=5))
+    names = {found.name for found in plan(home, parse_target("100K")).candidates}
+    assert names == {"some/model", "student"}
+
+
+def test_a_teacher_of_the_same_tokenizer_goes_first(home: Home, tmp_path: Path) -> None:
+    student = save(tmp_path / "student", llama(hidden=96, layers=3))
+    ideal = save(tmp_path / "ideal but foreign", llama(hidden=160, layers=5), letters="hgfedcba")
+    kin = save(tmp_path / "kin", llama(hidden=384))
+    made = plan(home, parse_target(str(student)), at_hand=[ideal, kin])
+    assert made.init == "existing"
+    assert [found.same_tokenizer for found in made.candidates] == [True, False]
+    assert made.candidates[0].distance > made.candidates[1].distance
+
+
+@pytest.mark.parametrize("init", ["prune", "masks", "scratch"])
+def test_shapes_for_a_teacher_come_within_two_per_cent(home: Home, teacher: Path, init: Any) -> None:
+    made = plan(home, parse_target("0.4x"), teacher, init=init)
+    assert made.teacher is not None
+    assert made.teacher.badge == "in the band"
+    assert made.shapes[0].parameters == pytest.approx(0.4 * size_of(teacher), rel=0.02)
+    assert made.estimate.choices.sequence_length == 256
+    assert made.problems == ()
+
+
+def test_a_small_teacher_is_a_problem_that_names_both_sizes(home: Home, teacher: Path) -> None:
+    made = plan(home, parse_target("10M"), teacher)
+    assert [problem.field for problem in made.problems] == ["teacher"]
+    assert "10M" in made.problems[0].text
+    assert made.teacher is not None
+    assert made.teacher.badge == "weak teacher"
+
+
+def test_a_huge_teacher_brings_assistants(home: Home, tmp_path: Path) -> None:
+    teacher = save(tmp_path / "big", llama(hidden=768, layers=12, intermediate_size=2048))
+    made = plan(home, parse_target("0.05x"), teacher)
+    assert made.teacher is not None
+    assert made.teacher.badge == "the curse"
+    assert made.assistants.sizes[0] == pytest.approx(2.5 * made.student_params, rel=0.01)
+
+
+def test_a_device_that_is_not_there_is_refused(home: Home) -> None:
+    with pytest.raises(BadRecipe, match="no cuda:3 on this machine"):
+        plan(home, parse_target("3B"), device="cuda:3")
+
+
+def test_the_text_at_hand_counts_for_the_disk(home: Home, teacher: Path, text: Path) -> None:
+    made: Plan = plan(home, parse_target("0.4x"), teacher, data=[str(text)], tokens=10**6)
+    assert made.tokens == 10**6
+    assert next(part.bytes for part in made.estimate.disk if part.name == "tokens") == text.stat().st_size
+
+
+# --- settling ---------------------------------------------------------------------------------------------------------
+
+
+def recipe_for(teacher: Path | None, text: Path, **changes: Any) -> DistillRecipe:
+    raw = {"teacher": teacher and str(teacher), "student": "0.4x", "data": (str(text),), "tokens": 10_000}
+    return DistillRecipe.model_validate(raw | changes)
+
+
+@pytest.mark.parametrize("init", ["prune", "masks", "inherit", "scratch"])
+def test_settling_gives_an_exact_shape_and_then_changes_nothing(teacher: Path, text: Path, init: str) -> None:
+    recipe = recipe_for(teacher, text, init=init)
+    settled = settle(recipe)
+    assert settled.shape is not None
+    assert settle(settled) == settled == settle(recipe)
+    assert settled.model_copy(update={"shape": None}) == recipe
+
+
+@pytest.mark.parametrize("share", ["0.3x", "0.5x", "0.77x", "1x", "150K"])
+def test_a_pruned_shape_can_be_cut_from_its_teacher(teacher: Path, text: Path, share: str) -> None:
+    config = llama()
+    settled = settle(recipe_for(teacher, text, student=share))
+    assert settled.shape is not None
+    assert validate_cut(shape_of(config), settled.shape) == []
+    asked = parse_target(share).parameters(size_of(teacher))
+    assert count_parameters(config_for(config, settled.shape)).total == pytest.approx(asked, rel=0.02)
+
+
+def test_an_inheriting_student_has_the_nearest_number_of_whole_layers(teacher: Path, text: Path) -> None:
+    settled = settle(recipe_for(teacher, text, init="inherit", student="0.5x"))
+    assert settled.shape == shape_of(llama(layers=3))
+
+
+def test_paths_become_absolute(teacher: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(teacher.parent)
+    settled = settle(recipe_for(Path("teacher"), Path("text.txt"), out="made here"))
+    assert settled.teacher == str(teacher)
+    assert settled.data == (str(text),)
+    assert settled.out == str(teacher.parent / "made here")
+
+
+def test_a_name_on_the_hub_becomes_the_cached_folder(tmp_path: Path, text: Path) -> None:
+    folder = save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
+    assert settle(recipe_for(Path("some/model"), text)).teacher == str(folder)
+
+
+def test_a_folder_as_the_student_is_an_existing_one(teacher: Path, tmp_path: Path, text: Path) -> None:
+    student = save(tmp_path / "student", llama(hidden=96))
+    settled = settle(recipe_for(teacher, text, student=str(student)))
+    assert (settled.init, settled.shape) == ("existing", None)
+    assert settle(settled) == settled
+
+
+def test_a_folder_without_weights_gives_its_shape(teacher: Path, tmp_path: Path, text: Path) -> None:
+    config = llama(hidden=96)
+    described = save(tmp_path / "described", config, weights=False)
+    settled = settle(recipe_for(teacher, text, student=str(described), init="scratch"))
+    assert (settled.init, settled.shape) == ("scratch", shape_of(config))
+    with pytest.raises(BadModel, match="no weights"):
+        settle(recipe_for(teacher, text, student=str(described), init="existing"))
+
+
+def refusal(recipe: DistillRecipe) -> str:
+    with pytest.raises(BadRecipe) as caught:
+        settle(recipe)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("init", ["prune", "scratch"])
+def test_a_teacher_smaller_than_its_student_is_refused(teacher: Path, text: Path, init: str) -> None:
+    said = refusal(recipe_for(teacher, text, student="10M", init=init))
+    assert "teacher has 2.46M parameters, fewer than the student's 10M" in said
+    assert "about 25M" in said
+
+
+def test_different_tokenizers_are_refused_unless_the_teacher_is_silent(
+    teacher: Path, tmp_path: Path, text: Path
+) -> None:
+    student = save(tmp_path / "foreign", llama(hidden=96), letters="hgfedcba")
+    recipe = recipe_for(teacher, text, student=str(student))
+    said = refusal(recipe)
+    assert "foreign" in said
+    assert "different tokenizers" in said
+    assert settle(recipe.model_copy(update={"use_teacher": False})).init == "existing"
+
+
+def test_a_sequence_beyond_the_context_is_refused(teacher: Path, text: Path) -> None:
+    assert "300 positions are more than the 256" in refusal(recipe_for(teacher, text, sequence_length=300))
+
+
+def test_an_unknown_architecture_can_teach_but_not_be_cut(tmp_path: Path, text: Path) -> None:
+    unknown = save(tmp_path / "unknown", {"model_type": "mamba3", "vocab_size": 9})
+    assert "prune can't make a student of the architecture mamba3" in refusal(recipe_for(unknown, text))
+    student = save(tmp_path / "a copy", {"model_type": "mamba3", "vocab_size": 9})
+    assert settle(recipe_for(unknown, text, student=str(student))).init == "existing"
+
+
+def test_code_that_comes_with_a_model_is_refused_until_allowed(tmp_path: Path, text: Path) -> None:
+    folder = save(tmp_path / "with code", llama(auto_map={"AutoModelForCausalLM": "own.Model"}))
+    with pytest.raises(BadModel, match="code of its own"):
+        settle(recipe_for(folder, text))
+    assert settle(recipe_for(folder, text, allow_remote_code=True)).shape is not None
+
+
+def test_a_quantized_teacher_is_not_cut(tmp_path: Path, text: Path) -> None:
+    folder = save(tmp_path / "quantized", llama(quantization_config={"quant_method": "gptq"}))
+    assert "quantized (gptq)" in refusal(recipe_for(folder, text))
+
+
+def test_a_shape_left_from_another_target_is_refused(teacher: Path, text: Path) -> None:
+    settled = settle(recipe_for(teacher, text))
+    assert "Leave the shape out" in refusal(settled.model_copy(update={"student": "0.8x"}))
+    wide = shape_of(llama(hidden=384))
+    assert "can't be cut from teacher" in refusal(settled.model_copy(update={"shape": wide}))
+
+
+def test_all_that_is_missing_is_said_at_once(text: Path) -> None:
+    said = refusal(recipe_for(None, text))
+    assert "teacher: prune cuts the student out of a teacher" in said
+    assert "student: There is no folder 0.4x" in said
+
+
+def test_an_existing_model_must_be_named(teacher: Path, text: Path) -> None:
+    assert "0.4x is no model folder" in refusal(recipe_for(teacher, text, init="existing"))
