@@ -14,8 +14,8 @@ LONGEST_SEQUENCE = {"cpu": 512}  # elsewhere:
 LONGEST_SEQUENCE_ON_GPU = 2048
 DOCUMENTS_PER_BLOCK = 4
 
-SMALLEST_BATCH_TOKENS = 2048
-SMALLEST_BATCH_BLOCKS = 8
+SMALLEST_BATCH_TOKENS = 1024
+SMALLEST_BATCH_BLOCKS = 2
 LARGEST_BATCH_TOKENS = 2 * 2**20
 FEWEST_STEPS = 100
 
@@ -26,10 +26,10 @@ MEMORY_SHARE_OF_GPU = 0.8
 HIGHEST_LEARNING_RATE = 1e-2
 LEARNING_RATE_SHARES: dict[Builder, tuple[float, str]] = {
     "scratch": (1.0, ""),
-    "prune": (0.5, ", halved because the student begins with its teacher's weights"),
-    "masks": (0.5, ", halved because the student begins with its teacher's weights"),
-    "inherit": (0.5, ", halved because the student begins with its teacher's weights"),
-    "existing": (0.25, ", a quarter of it because the student is trained already"),
+    "prune": (0.2, ", a fifth of it because the student begins with its teacher's weights"),
+    "masks": (0.2, ", a fifth of it because the student begins with its teacher's weights"),
+    "inherit": (0.2, ", a fifth of it because the student begins with its teacher's weights"),
+    "existing": (0.1, ", a tenth of it because the student is trained already"),
 }
 
 EVALUATIONS = CHECKPOINTS = 10
@@ -60,7 +60,7 @@ def sequence_length(context: int, device_kind: str, longest_document: int | None
 def batch_tokens(budget_tokens: int, sequence: int = LONGEST_SEQUENCE["cpu"]) -> tuple[int, str]:
     """Tokens in one optimizer step: B = 0.58 · D^0.571 for a budget of D tokens (Step Law, arXiv 2503.04715, eq. 1).
 
-    Held between 8 blocks (or 2048 tokens) and 2M tokens, but never so large that the run has fewer than 100 steps, and
+    Held between 2 blocks (or 1024 tokens) and 2M tokens, but never so large that the run has fewer than 100 steps, and
     rounded to a power of two of blocks, so that the micro-batch divides it; the law's optimum is broad.
     """
     law = 0.58 * budget_tokens**0.571

@@ -7,6 +7,7 @@ line for later; a writer that resumes first truncates to the last newline.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -37,15 +38,21 @@ class JournalWriter:
         start = self._stream.seek(0, os.SEEK_END)
         try:
             written = self._stream.write(line)
-            if written != len(line):
-                raise OSError(28, "the journal took only a part of a line; the disk is probably full", str(self.path))
         except OSError:
-            with contextlib.suppress(OSError):
-                self._stream.truncate(start)
+            self._cut(start)
             raise
+        if written != len(line):
+            self._cut(start)
+            raise OSError(
+                errno.ENOSPC, "the journal took only a part of a line; the disk is probably full", str(self.path)
+            )
         self._seq += 1
         self._time = now
         return event
+
+    def _cut(self, size_bytes: int) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.truncate(size_bytes)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -241,7 +241,8 @@ class Library:
         for folder in self.model_folders():
             yield from ((path, "added") for path in scan_folder(folder))
         for run in run_folders.all_runs(self.home):
-            yield from ((path, "run") for path in scan_folder(run.artifacts, depth=1))
+            if not run.lock_held():  # its student may be half written
+                yield from ((path, "run") for path in scan_folder(run.artifacts, depth=1))
         for row in self._rows("select out from runs where out is not null and state = ?", [State.FINISHED]):
             yield from ((path, "run") for path in scan_folder(Path(row["out"]), depth=0))
         yield from ((path, "hub") for path in scan_hub_cache())

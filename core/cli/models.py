@@ -10,12 +10,9 @@ from pathlib import Path
 from core.cli import FINISHED, home_of
 from core.cli.output import Output
 from core.devices import default_device, devices
-from core.errors import BadModel, Trouble
-from core.files import read_json, write_json
-from core.home import Home
-from core.models import ModelEntry, ModelInfo, entry_of, inspect_model, resolve_model, scan_folder
+from core.library import Library
+from core.models import ModelEntry, ModelInfo, inspect_model, resolve_model
 from core.numbers import bytes_text, count_text
-from core.plan import models_at_hand
 
 
 def inspect_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,18 +61,21 @@ def models_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def models_command(arguments: argparse.Namespace, output: Output) -> int:
-    home = home_of(arguments)
-    if arguments.action == "add":
-        add_folder(home, Path(arguments.path).expanduser().resolve())
-    elif arguments.action == "forget":
-        forget_folder(home, Path(arguments.path).expanduser().resolve())
-    entries = all_models(home)
+    with Library(home_of(arguments)) as library:
+        if library.notice:
+            output.note(library.notice)
+        if arguments.action == "add":
+            library.add_folder(Path(arguments.path))
+        elif arguments.action == "forget":
+            library.forget(Path(arguments.path))
+        library.refresh_runs()
+        library.refresh_models()
+        entries, folders = library.models(), [str(folder) for folder in library.model_folders()]
     output.table(
         ["parameters", "dtype", "size", "name", "path or trouble"],
         [_row(entry) for entry in entries],
         right=["parameters", "size"],
     )
-    folders = [str(folder) for folder in added_folders(home)]
     output.result({"models": [entry.model_dump(mode="json") for entry in entries], "folders": folders})
     return FINISHED
 
@@ -114,41 +114,3 @@ def devices_command(arguments: argparse.Namespace, output: Output) -> int:
     output.say(f"By default: {reason.rstrip('.')}.")
     output.result({"devices": [asdict(device) for device in found], "default": chosen.id, "reason": reason})
     return FINISHED
-
-
-# ------------------------------------------------------------------------------- the seam to the library of models
-
-
-def all_models(home: Home) -> list[ModelEntry]:
-    """Models in the added folders, and those that nobody needs to name; a broken one carries the reason."""
-    paths = [*(path for folder in added_folders(home) for path in scan_folder(folder)), *models_at_hand(home)]
-    return [entry_of(path) for path in dict.fromkeys(paths)]
-
-
-def added_folders(home: Home) -> list[Path]:
-    try:
-        return [Path(folder) for folder in read_json(home.model_folders)["folders"]]
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise Trouble(
-            f"{home.model_folders} can't be read: {error}.", "Mend it, or remove it and add the folders again."
-        ) from error
-
-
-def add_folder(home: Home, folder: Path) -> None:
-    """Remember a folder that is a model or holds some; BadModel if there is none in it."""
-    if not folder.is_dir():
-        raise BadModel(f"There is no folder {folder}.", "Name a model folder, or a folder of them.")
-    if not scan_folder(folder):
-        raise BadModel(f"{folder} holds no model.", "A model is a folder with a config.json.")
-    known = added_folders(home)
-    if folder not in known:
-        write_json(home.model_folders, {"folders": [str(each) for each in [*known, folder]]})
-
-
-def forget_folder(home: Home, folder: Path) -> None:
-    known = added_folders(home)
-    if folder not in known:
-        raise Trouble(f"{folder} was not added.", f"These were: {', '.join(str(each) for each in known) or 'none'}.")
-    write_json(home.model_folders, {"folders": [str(each) for each in known if each != folder]})

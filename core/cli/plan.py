@@ -7,9 +7,9 @@ import typing
 
 from core.cli import FINISHED, home_of
 from core.cli.flags import absolute, count
-from core.cli.models import added_folders
 from core.cli.output import Output
 from core.distill import Builder
+from core.library import added_folders
 from core.models import resolve_model, scan_folder
 from core.numbers import bytes_text, count_text, duration_text
 from core.plan import Plan, models_at_hand, parse_target, plan

@@ -118,7 +118,10 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     wanted = teacher_folder is not None and (recipe.guided or (same and resumed is None))
     teacher = load_model(teacher_folder, device, dtype, recipe.allow_remote_code) if wanted and teacher_folder else None
     counts = None if teacher is None else count_of(teacher)
-    framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, teacher, source)
+    asked = teacher
+    if asked is None and recipe.init == "existing" and resumed is None:  # without a teacher, the student knows how it was trained
+        asked = load_model(source, device, dtype, recipe.allow_remote_code)
+    framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source)
     return Bench(
         device,
         dtype,
@@ -182,7 +185,8 @@ def make_student(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTr
         session.phase("building the student", recipe.init)
         model = _built(session, recipe, bench)
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        # its name from transformers 5.23 on; the older one is deprecated there
+        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
     return model.to(bench.device).float().requires_grad_(True)
 
 

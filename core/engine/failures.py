@@ -8,6 +8,9 @@ from core.engine.session import Session
 from core.errors import Trouble
 from core.runs import RunFolder
 
+# What is left of ENOSPC by safetensors (Rust) and by torch.save, whose zip writer only sees that bytes are missing
+SIGNS_OF_A_FULL_DISK = ("No space left on device", "os error 28", "file write failed", "iostream error", "inline_container.cc")
+
 
 def as_trouble(error: BaseException, run: RunFolder, session: Session | None) -> Trouble:
     """What the user is told about an error: our own words for the troubles we know, else that it is our bug."""
@@ -17,7 +20,7 @@ def as_trouble(error: BaseException, run: RunFolder, session: Session | None) ->
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Trouble(f"The disk is full ({error.filename or run.path}) while {phase}.", "Free some space, then resume the run.")
     text = str(error)
-    if "No space left on device" in text or "os error 28" in text or "file write failed" in text:  # safetensors, torch.save
+    if any(sign in text for sign in SIGNS_OF_A_FULL_DISK):
         return Trouble(f"The disk of {run.path} is full while {phase}.", "Free some space, then resume the run.")
     if isinstance(error, PermissionError):
         return Trouble(f"{error.filename} may not be read or written while {phase}.", "Change its permissions, then resume the run.")

@@ -64,13 +64,22 @@ def save_student(
     beside.mkdir(parents=True)
     model.generation_config = generation_config(tokenizer, framing, source)
     model.config.bos_token_id, model.config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    state = {name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype) for name, tensor in model.state_dict().items()}
+    converted: dict[tuple[int, ...], torch.Tensor] = {}  # a tied table stays one, and is written once
+    state = {}
+    for name, tensor in model.state_dict().items():
+        storage = (tensor.data_ptr(), *tensor.shape)
+        if storage not in converted:
+            converted[storage] = tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
+        state[name] = converted[storage]
     model.config.dtype = dtype
-    model.save_pretrained(beside, state_dict=state)
-    tokenizer.save_pretrained(beside)
-    for name, text in cards.items():
-        (beside / name).write_text(text, encoding="utf-8")
-    replace_folder(beside, folder)
+    try:
+        model.save_pretrained(beside, state_dict=state)
+        tokenizer.save_pretrained(beside)
+        for name, text in cards.items():
+            (beside / name).write_text(text, encoding="utf-8")
+        replace_folder(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def generation_config(tokenizer: PreTrainedTokenizerBase, framing: Framing, source: Path | None) -> GenerationConfig:

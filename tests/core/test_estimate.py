@@ -282,9 +282,9 @@ def test_batch_and_rate_follow_the_step_law() -> None:
 
 def test_students_that_know_something_learn_more_gently() -> None:
     rates = {init: defaults.learning_rate(10**8, 10**9, init)[0] for init in ("scratch", "prune", "existing")}
-    assert rates["prune"] == pytest.approx(rates["scratch"] / 2, rel=0.05)
-    assert rates["existing"] == pytest.approx(rates["scratch"] / 4, rel=0.05)
-    assert "halved" in defaults.learning_rate(10**8, 10**9, "inherit")[1]
+    assert rates["prune"] == pytest.approx(rates["scratch"] / 5, rel=0.05)
+    assert rates["existing"] == pytest.approx(rates["scratch"] / 10, rel=0.05)
+    assert "a fifth" in defaults.learning_rate(10**8, 10**9, "inherit")[1]
 
 
 def test_the_learning_rate_is_capped() -> None:

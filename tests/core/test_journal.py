@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import events as ev
@@ -98,11 +98,11 @@ def test_a_known_kind_that_lacks_what_is_needed_is_kept_as_unknown(body: str) ->
     assert event.kind == "run_stopped"
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["", "nonsense", "[]", "1", "{}", '{"seq":1}', '{"kind":"x","seq":"1"}', '{"kind":1,"seq":1}']
-    + ['{"kind":"x","seq":1,"time":null}', "[" * 100_000, b"\xff\xfe"],
-)
+NO_EVENTS: list[str | bytes] = ["", "nonsense", "[]", "1", "{}", '{"seq":1}', '{"kind":"x","seq":"1"}']
+NO_EVENTS += ['{"kind":1,"seq":1}', '{"kind":"x","seq":1,"time":null}', "[" * 100_000, b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("line", NO_EVENTS)
 def test_what_is_no_event_is_a_value_error(line: str | bytes) -> None:
     with pytest.raises(ValueError):
         ev.decode(line)
@@ -117,6 +117,7 @@ def test_a_file_name_that_is_no_utf8_can_be_told(tmp_path: Path) -> None:
 # --- torn lines -------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut=st.integers(0, 10_000), count=st.integers(1, 8))
 def test_a_journal_cut_anywhere_is_mended_and_goes_on_without_a_gap(
     tmp_path_factory: pytest.TempPathFactory, cut: int, count: int
@@ -133,6 +134,7 @@ def test_a_journal_cut_anywhere_is_mended_and_goes_on_without_a_gap(
     assert read_journal(path) == [*before[:whole], *after]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chunks=st.lists(st.integers(1, 120), min_size=1, max_size=30))
 def test_a_reader_that_comes_in_the_middle_of_a_line_waits_for_its_end(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[int]

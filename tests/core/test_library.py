@@ -113,6 +113,17 @@ def test_models_of_every_place_are_listed_once_and_broken_ones_with_the_reason(h
     assert all(entry.info == inspect_model(entry.path) for entry in entries.values())
 
 
+def test_a_student_that_is_being_written_is_not_listed_yet(home: Home) -> None:
+    run = a_run(home, ev.RunStarted("cpu", 1, 0.0))
+    student = a_model(run.artifacts / "student")
+    with Library(home) as library:
+        with FileLock(run.lock_file, is_singleton=False):
+            library.refresh_models()
+            assert library.models() == []
+        library.refresh_models()
+        assert [entry.path for entry in library.models()] == [student]
+
+
 def test_the_built_in_family_is_at_hand(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = a_model(tmp_path / "sample" / "stories-1M")
     monkeypatch.setattr(library_module, "sample_models", lambda: [sample])
@@ -398,7 +409,7 @@ from core import library
 from core.home import Home
 library.sample_models = list
 home = Home(Path(sys.argv[1]))
-for _ in range(5):
+for _ in range(3):
     with library.Library(home) as opened:
         opened.add_folder(Path(sys.argv[2]))
         opened.rebuild()

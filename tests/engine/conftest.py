@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import write_data, write_teacher
+from tiny import finished, put_back, tiny_recipe, write_data, write_teacher
 
 from core.home import Home
+from core.runs import RunFolder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +29,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("text") / "stories.txt")
 
 
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, teacher: Path, data: Path) -> RunFolder:
+    """The default run, never interrupted: what every interrupted one must come to."""
+    with put_back():
+        return finished(Home.find(tmp_path_factory.mktemp("whole")), tiny_recipe(teacher, data))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home.find(tmp_path / "home")
@@ -37,9 +43,5 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def in_process() -> Iterator[None]:
-    """What an engine changes in its process is put back."""
-    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
-    yield
-    signal.signal(signal.SIGTERM, handler)
-    os.environ.clear()
-    os.environ.update(environment)
+    with put_back():
+        yield

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from core.distill import DistillRecipe
+from core.engine.__main__ import FINISHED, main, work
 from core.events import Event
 from core.home import Home
 from core.journal import read_journal
@@ -71,7 +76,7 @@ def tiny_model(model_type: str = "llama", seed: int = 0, **changes: Any) -> PreT
     if model_type in ("llama", "qwen2", "mistral", "gemma"):
         config["tie_word_embeddings"] = True
     torch.manual_seed(seed)
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **config, **changes)).eval()
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **(config | changes))).eval()
 
 
 def write_teacher(folder: Path, seed: int = 0, **changes: Any) -> Path:
@@ -95,10 +100,10 @@ def train_briefly(model: PreTrainedModel, documents: list[list[int]], steps: int
     model.eval()
 
 
-def tiny_recipe(teacher: Path, data: Path, **changes: Any) -> DistillRecipe:
+def tiny_recipe(teacher: Path | None, data: Path, **changes: Any) -> DistillRecipe:
     """Twelve steps of four blocks of 64 positions."""
     fields: dict[str, Any] = {
-        "teacher": str(teacher),
+        "teacher": None if teacher is None else str(teacher),
         "student": "0.6x",
         "data": (str(data),),
         "tokens": 12 * 240,
@@ -118,29 +123,67 @@ def new_tiny_run(home: Home, recipe: DistillRecipe) -> RunFolder:
     return new_run(home, settle(recipe))
 
 
+def finished(home: Home, recipe: DistillRecipe) -> RunFolder:
+    """A run that was done in this process, to its end."""
+    run = new_tiny_run(home, recipe)
+    assert work(run, "cpu") == FINISHED, history_of(run).failure
+    return run
+
+
 def engine_environment() -> dict[str, str]:
     paths = f"{REPOSITORY}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "TOKENIZERS_PARALLELISM": "false"}
 
 
-def start_engine(run: RunFolder, *, wrapper: str = "", **more: Any) -> subprocess.Popen[bytes]:
-    """The engine as a process; `wrapper` is Python to run first in it."""
-    begin = "from core.engine.__main__ import main; import sys; sys.exit(main())"
-    command = [sys.executable, "-c", f"{wrapper}\n{begin}", str(run.path)]
+def run_engine(run: RunFolder) -> int:
+    """The engine as a process of its own, to its end; the exit code."""
+    command = [sys.executable, "-m", "core.engine", str(run.path)]
     with run.log.open("ab") as log:
-        return subprocess.Popen(command, env=engine_environment(), stdout=log, stderr=subprocess.STDOUT, **more)
+        done = subprocess.run(
+            command, env=engine_environment(), stdout=log, stderr=subprocess.STDOUT, timeout=180, check=False
+        )
+    return done.returncode
 
 
-def run_engine(run: RunFolder, *, wrapper: str = "") -> int:
-    return start_engine(run, wrapper=wrapper).wait(timeout=180)
+def forked_engine(folder: str) -> None:
+    """What `python -m core.engine` does, in a process that has its modules already."""
+    torch.set_num_threads(1)
+    with (Path(folder) / "engine.log").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    sys.argv = ["core.engine", folder]
+    sys.exit(main())
 
 
 def events_of(run: RunFolder, kind: type[Event] | None = None) -> list[Any]:
     return [event for event in read_journal(run.journal) if kind is None or isinstance(event, kind)]
 
 
+@contextlib.contextmanager
+def put_back() -> Iterator[None]:
+    """An engine at work in this process changes its signal handler and environment; afterwards they are as before."""
+    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
 def history_of(run: RunFolder) -> History:
     return fold(read_journal(run.journal))
+
+
+def assert_same_curve(run: RunFolder, whole: RunFolder) -> None:
+    """The folded journal of a run that was interrupted is that of one that was not."""
+    for found, expected in zip(curve_of(run), curve_of(whole), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    one, other = history_of(run), history_of(whole)
+    assert [point.tokens for point in one.steps] == [point.tokens for point in other.steps]
+    assert [(p.step, p.subject) for p in one.evaluations] == [(p.step, p.subject) for p in other.evaluations]
+    seqs = [event.seq for event in events_of(run)]
+    assert seqs == list(range(len(seqs)))
 
 
 def curve_of(run: RunFolder) -> list[tuple[int, float, float | None, float]]:
