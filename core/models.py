@@ -732,9 +732,12 @@ _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def name_of(path: Path) -> str:
-    """The name people know a model by: `organisation/name` in the Hub cache, else the name of the folder."""
+    """The name people know a model by: `organisation/name` in the Hub cache, a run's id for its student, else the folder's name."""
     match = _SNAPSHOT.search(str(path))
-    return match["name"].replace("--", "/", 1) if match else path.resolve().name
+    if match:
+        return match["name"].replace("--", "/", 1)
+    folder = path.resolve()
+    return folder.parent.parent.name if folder.parent.name == "artifacts" else folder.name
 
 
 def hub_cache() -> Path:

@@ -35,7 +35,7 @@ class Recipe(BaseModel):
     name: str = Field("", description="How the run is called in lists; made from the rest when empty.")
     device: str = Field("auto", description="Where it runs: auto, cpu, cuda:0, cuda:1, … or mps.")
     share_device: bool = Field(False, description="Run even though another run uses the device.")
-    seed: int = Field(0, ge=0, description="Everything random follows from it.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Everything random follows from it.")
     allow_remote_code: bool = Field(
         False, description="Run code that comes with the model folder. Off unless you trust it."
     )

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 import core.distill
 import core.evaluate
+import core.measure
 from core.errors import RunTrouble
 from core.files import read_json, sync_folder, write_json, write_text
 from core.home import Home
@@ -37,7 +38,7 @@ if sys.platform != "win32":
     import fcntl
 
 KEEP, DISCARD = "keep", "discard"
-RECIPE_KINDS = (core.distill.DistillRecipe, core.evaluate.EvaluateRecipe)
+RECIPE_KINDS = (core.distill.DistillRecipe, core.evaluate.EvaluateRecipe, core.measure.MeasureRecipe)
 
 
 class RunFolder:

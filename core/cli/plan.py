@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import time
 import typing
+from functools import partial
+from typing import Any
 
+from core import runner, runs
 from core.cli import FINISHED, home_of
 from core.cli.flags import absolute, count
 from core.cli.output import Output
-from core.distill import Builder
+from core.distill import Builder, DistillRecipe
+from core.errors import BadRecipe, Trouble
+from core.home import Home
 from core.library import added_folders
+from core.measure import measurement
 from core.models import resolve_model, scan_folder
 from core.numbers import bytes_text, count_text, duration_text
-from core.plan import Plan, models_at_hand, parse_target, plan
+from core.plan import Plan, parse_target, plan, settle
+from core.state import State
 
 MOST_ROWS = 20
 MOST_SHAPES = 5
@@ -35,11 +43,17 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", action="append", default=[], metavar="FILE", help="the text, may be given several times"
     )
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="where it will run [auto]")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="run a few real steps on this machine first, for a better estimate; needs --teacher and --data",
+    )
 
 
 def plan_command(arguments: argparse.Namespace, output: Output) -> int:
     home = home_of(arguments)
-    made = plan(
+    make = partial(
+        plan,
         home,
         parse_target(arguments.student),
         resolve_model(arguments.teacher) if arguments.teacher else None,
@@ -47,12 +61,55 @@ def plan_command(arguments: argparse.Namespace, output: Output) -> int:
         tokens=arguments.tokens,
         data=tuple(absolute(item) for item in arguments.data),
         device=arguments.device,
-        at_hand=[*models_at_hand(home), *(path for folder in added_folders(home) for path in scan_folder(folder))],
+        at_hand=[path for folder in added_folders(home) for path in scan_folder(folder)],
     )
+    made = make()
+    measured: dict[str, Any] | None = None
+    if arguments.measure:
+        measured = _measure(home, made, arguments, output)
+        made = make(measured_tokens_per_second=measured["tokens_per_second"])
     if not output.json:  # tables take longer to load than the plan to make
         _show(made, output)
-    output.result(made.model_dump(mode="json"))
+        if measured:
+            output.say(
+                f"Measured over {measured['steps']} steps: {count_text(measured['tokens_per_second'])} tokens a second, "
+                f"{bytes_text(measured['peak_memory_bytes'])} of memory at the most."
+            )
+    output.result({**made.model_dump(mode="json"), "measured": measured})
     return FINISHED
+
+
+def _measure(home: Home, made: Plan, arguments: argparse.Namespace, output: Output) -> dict[str, Any]:
+    """Run a few steps as a run of its own, so that it waits for its device like any other; it is removed afterwards."""
+    if not arguments.teacher or not arguments.data:
+        raise BadRecipe("A measurement needs --teacher and --data.", "Name both, or leave --measure out.")
+    recipe = settle(
+        DistillRecipe(
+            teacher=arguments.teacher,
+            student=arguments.student,
+            init=made.init,
+            data=tuple(absolute(item) for item in arguments.data),
+            tokens=made.tokens,
+            device=arguments.device,
+        )
+    ).check()
+    run = runs.new_run(home, measurement(recipe, made.estimate.choices))
+    try:
+        runs.enqueue(home, run)
+        runner.ensure_runner(home)
+        output.note("Measuring a few steps …")
+        while not (state := run.state()).ended:
+            time.sleep(0.2)
+        history = run.history()
+    finally:
+        runs.discard(run)
+    if state is not State.FINISHED:
+        failure = history.failure
+        raise Trouble(
+            f"The measurement ended early ({state}). {failure.what if failure else ''}",
+            failure.way_out if failure else "",
+        )
+    return history.results
 
 
 def _show(made: Plan, output: Output) -> None:

@@ -141,7 +141,10 @@ def _value_text(value: Any) -> str:
 
 def _show_choices(history: History, output: Output) -> None:
     if history.choices:
-        rows = [[name.replace("_", " "), str(choice.value), choice.reason] for name, choice in history.choices.items()]
+        rows = [
+            [name.replace("_", " "), "" if isinstance(choice.value, dict) else str(choice.value), choice.reason]
+            for name, choice in history.choices.items()
+        ]
         output.table(["chosen", "", "because"], rows)
         output.say()
 

@@ -27,7 +27,7 @@ from core.engine.failures import as_trouble
 from core.engine.session import Session, StopRequested
 from core.errors import Trouble
 from core.journal import JournalWriter
-from core.runs import RunFolder
+from core.runs import DISCARD, RunFolder
 
 FINISHED, FAILED, STOPPED, LOCKED = 0, 1, 3, 75
 
@@ -36,10 +36,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m core.engine", description="Does the work of one run folder.")
     parser.add_argument("run", type=Path)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--from-queue", action="store_true", help="do nothing if the run was taken out of the queue meanwhile")
+    parser.add_argument(
+        "--from-queue", action="store_true", help="do nothing if the run was taken out of the queue meanwhile"
+    )
     arguments = parser.parse_args()
     faulthandler.enable()
     run = RunFolder(arguments.run.absolute())
+    if not run.recipe_file.is_file():
+        print(f"{run.path} is no run folder.", file=sys.stderr)
+        return FAILED
     lock = FileLock(run.lock_file, is_singleton=False)
     try:
         lock.acquire(timeout=10)
@@ -50,7 +55,8 @@ def main() -> int:
             return STOPPED
         return work(run, arguments.device)
     finally:
-        run.stop_request.unlink(missing_ok=True)
+        if run.stop_wish() != DISCARD:  # that wish stands until the folder is gone
+            run.stop_request.unlink(missing_ok=True)
         lock.release()
 
 
@@ -61,7 +67,13 @@ def work(run: RunFolder, device: str) -> int:
         newest = checkpoints.newest(run.checkpoints)
         process = psutil.Process()
         journal.append(
-            ev.RunStarted(device, process.pid, process.create_time(), resumed_from=newest[0] if newest else None, versions=versions())
+            ev.RunStarted(
+                device,
+                process.pid,
+                process.create_time(),
+                resumed_from=newest[0] if newest else None,
+                versions=versions(),
+            )
         )
         run.queue_entry.unlink(missing_ok=True)
         session: Session | None = None
@@ -97,7 +109,11 @@ def torch_device(device: str) -> str:
 
 def versions() -> dict[str, str]:
     names = ("stillroom", "torch", "transformers", "accelerate")
-    return {"python": platform.python_version(), "platform": platform.platform(), **{name: version(name) for name in names}}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: version(name) for name in names},
+    }
 
 
 if __name__ == "__main__":

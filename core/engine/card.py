@@ -17,7 +17,11 @@ def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any]) -> str:
     teacher = None
     if recipe.teacher is not None:
         folder = Path(recipe.teacher)
-        teacher = {"path": str(folder), "parameters": results["teacher_parameters"], "fingerprint": tokenizer_identity(folder).fingerprint}
+        teacher = {
+            "path": str(folder),
+            "parameters": results["teacher_parameters"],
+            "fingerprint": tokenizer_identity(folder).fingerprint,
+        }
     content = {
         "run": run_id,
         "made_by": f"stillroom {__version__}",

@@ -49,7 +49,9 @@ def drop_incomplete(checkpoints: Path) -> None:
 
 def keep_newest(checkpoints: Path, count: int) -> None:
     """Remove older complete checkpoints; each vanishes in one rename before its files go."""
-    steps = sorted((step, folder) for folder in checkpoints.glob(f"{PREFIX}*") if (step := sealed_step(folder)) is not None)
+    steps = sorted(
+        (step, folder) for folder in checkpoints.glob(f"{PREFIX}*") if (step := sealed_step(folder)) is not None
+    )
     for _, folder in steps[:-count]:
         gone = folder.with_name(f".gone-{folder.name}")
         folder.rename(gone)

@@ -6,15 +6,10 @@ Run it through the engine's door: `python -m core.engine RUN_FOLDER`.
 
 from __future__ import annotations
 
-import gc
 import shutil
-import threading
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -22,21 +17,34 @@ from transformers.utils import logging as transformers_logging
 from core import defaults
 from core import events as ev
 from core.distill import DistillRecipe
-from core.engine import checkpoints, losses
+from core.engine import checkpoints
+from core.engine.bench import Bench, count_of
 from core.engine.builders import build_student
 from core.engine.card import lineage, model_card
-from core.engine.failures import is_out_of_memory
 from core.engine.models import compute_dtype, config_of, load_model, load_tokenizer, replace_folder, save_student
+from core.engine.rehearsal import halved, rehearse
 from core.engine.sampling import continuation
 from core.engine.scoring import score
 from core.engine.session import Session, StopRequested
-from core.engine.text import Blocks, Corpus, Framing, find_framing, first_texts, load_corpus, load_framing, look_over, save_corpora, tokenise
+from core.engine.text import (
+    Blocks,
+    Corpus,
+    Framing,
+    find_framing,
+    first_texts,
+    load_corpus,
+    load_framing,
+    look_over,
+    save_corpora,
+    tokenise,
+)
 from core.engine.trainer import DistillTrainer, collate, training_arguments
 from core.errors import BadRecipe, Trouble
-from core.journal import read_journal
 from core.files import read_json
+from core.journal import read_journal
 from core.law import training_flops
-from core.models import same_tokenizer
+from core.models import inspect_model, same_tokenizer
+from core.plan import has_weights
 from core.runs import RunFolder
 from core.shapes import config_for, count_parameters
 from core.state import fold
@@ -67,35 +75,6 @@ def run(session: Session) -> dict[str, Any]:
     return finish(session, recipe, bench, student, evaluator)
 
 
-@dataclass
-class Bench:
-    """What stands ready before training: models, tokens, and the choices made on the way."""
-
-    device: str
-    dtype: torch.dtype
-    source: Path  # the folder whose tokenizer and config the student takes
-    tokenizer: PreTrainedTokenizerBase
-    teacher: PreTrainedModel | None
-    teacher_parameters: int | None
-    teacher_non_embedding: int | None
-    framing: Framing
-    train: Corpus
-    held_out: Corpus
-    length: int
-    resumed: tuple[int, Path] | None
-    teacher_metrics: dict[str, float | None] | None = None
-    blocks: Blocks | None = None
-    per_step: int = 1
-    micro: int = 1
-
-    def let_teacher_go(self) -> None:
-        """Give the teacher's memory back once nothing needs it any more."""
-        self.teacher = None
-        gc.collect()
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-
-
 # ---------------------------------------------------------------------------------------------------- before training
 
 
@@ -110,7 +89,9 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     assert source is not None
     same, reason = same_tokenizer(teacher_folder, source) if own and teacher_folder is not None else (True, "")
     if recipe.guided and not same:
-        raise BadRecipe(f"Teacher and student have different tokenizers: {reason}.", "Choose a student of the teacher's family.")
+        raise BadRecipe(
+            f"Teacher and student have different tokenizers: {reason}.", "Choose a student of the teacher's family."
+        )
     tokenizer = load_tokenizer(source, recipe.allow_remote_code)
     resumed = checkpoints.newest(session.run.checkpoints)
     session.step = resumed[0] if resumed else 0
@@ -119,7 +100,9 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     teacher = load_model(teacher_folder, device, dtype, recipe.allow_remote_code) if wanted and teacher_folder else None
     counts = None if teacher is None else count_of(teacher)
     asked = teacher
-    if asked is None and recipe.init == "existing" and resumed is None:  # without a teacher, the student knows how it was trained
+    if (
+        asked is None and recipe.init == "existing" and resumed is None
+    ):  # without a teacher, the student knows how it was trained
         asked = load_model(source, device, dtype, recipe.allow_remote_code)
     framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source)
     return Bench(
@@ -139,7 +122,11 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
 
 
 def read_data(
-    session: Session, recipe: DistillRecipe, tokenizer: PreTrainedTokenizerBase, teacher: PreTrainedModel | None, source: Path
+    session: Session,
+    recipe: DistillRecipe,
+    tokenizer: PreTrainedTokenizerBase,
+    teacher: PreTrainedModel | None,
+    source: Path,
 ) -> tuple[Framing, Corpus, Corpus, int]:
     """Tokens of the training and held-out documents: read from the text once, kept in the run folder for every resumption."""
     session.phase("reading the data")
@@ -150,11 +137,22 @@ def read_data(
         framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
         plan = look_over(recipe.data, recipe.separator, recipe.tokens, recipe.validation_tokens)
         if plan.in_pieces:
-            session.notice(f"The data has only {plan.count} document(s); they are cut in pieces so that some can be held out.")
+            session.notice(
+                f"The data has only {plan.count} document(s); they are cut in pieces so that some can be held out."
+            )
         if plan.share < 1:
-            session.notice(f"The data is larger than the budget needs: a random {plan.share:.1%} of its documents is read.")
+            session.notice(
+                f"The data is larger than the budget needs: a random {plan.share:.1%} of its documents is read."
+            )
         corpora = tokenise(
-            plan, recipe.data, recipe.separator, tokenizer, framing, recipe.validation_tokens, recipe.seed, session.progress
+            plan,
+            recipe.data,
+            recipe.separator,
+            tokenizer,
+            framing,
+            recipe.validation_tokens,
+            recipe.seed,
+            session.progress,
         )
         save_corpora(kept, {"train": corpora[0], "held-out": corpora[1]}, framing)
     framing = load_framing(kept)
@@ -163,12 +161,17 @@ def read_data(
     length, why = defaults.sequence_length(context, session.device, int(train_corpus.lengths.max()))
     if recipe.sequence_length is not None:
         if recipe.sequence_length > context:
-            raise BadRecipe(f"sequence_length {recipe.sequence_length} is longer than the model's context of {context}.", "Shorten it.")
+            raise BadRecipe(
+                f"sequence_length {recipe.sequence_length} is longer than the model's context of {context}.",
+                "Shorten it.",
+            )
         length, why = recipe.sequence_length, "as the recipe says"
     session.choose("sequence length", length, why)
     cut = int((train_corpus.lengths > length).sum())
     if cut:
-        session.notice(f"{cut} of {len(train_corpus)} documents are longer than {length} tokens; they are trained in parts of that length.")
+        session.notice(
+            f"{cut} of {len(train_corpus)} documents are longer than {length} tokens; they are trained in parts of that length."
+        )
     return framing, train_corpus, held_out, length
 
 
@@ -177,7 +180,9 @@ def make_student(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTr
     if bench.resumed is not None:
         step, folder = bench.resumed
         session.phase("loading the checkpoint", f"of step {step}")
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=recipe.allow_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=recipe.allow_remote_code
+        )
     elif recipe.init == "existing":
         session.phase("loading the student")
         model = load_model(Path(recipe.student), "cpu", torch.float32, recipe.allow_remote_code)
@@ -195,17 +200,33 @@ def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedM
     config = config_of(bench.source)
     if recipe.shape is None:
         if recipe.teacher is not None:
-            raise BadRecipe("The recipe does not say the student's exact shape.", "Make the run with `stillroom distill`, which settles it.")
+            raise BadRecipe(
+                "The recipe does not say the student's exact shape.",
+                "Make the run with `stillroom distill`, which settles it.",
+            )
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(bench.source), dtype=torch.float32)
-        session.choose("student", count_of(model)[0], f"from scratch, in the shape of {bench.source.name}, from seed {recipe.seed}")
+        session.choose(
+            "student", count_of(model)[0], f"from scratch, in the shape of {bench.source.name}, from seed {recipe.seed}"
+        )
         return model
     calibration = (
         None
         if recipe.init in ("inherit", "scratch")
-        else _calibration(Blocks(bench.train, bench.length, recipe.calibration_blocks * bench.length, 1, recipe.seed, 0), recipe, recipe.shape.vocabulary, bench.device)
+        else _calibration(
+            Blocks(bench.train, bench.length, recipe.calibration_blocks * bench.length, 1, recipe.seed, 0),
+            recipe,
+            recipe.shape.vocabulary,
+            bench.device,
+        )
     )
     model, report = build_student(
-        bench.teacher, config, recipe.shape, recipe.init, calibration, recipe.seed, lambda _, share: session.progress(share)
+        bench.teacher,
+        config,
+        recipe.shape,
+        recipe.init,
+        calibration,
+        recipe.seed,
+        lambda _, share: session.progress(share),
     )
     expected = count_parameters(config_for(config, recipe.shape)).total
     if count_of(model)[0] != expected:
@@ -217,18 +238,10 @@ def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedM
 def _calibration(blocks: Blocks, recipe: DistillRecipe, vocabulary: int, device: str) -> list[dict[str, torch.Tensor]]:
     count = min(recipe.calibration_blocks, len(blocks))
     at_once = defaults.calibration_blocks(blocks.length, vocabulary)
-    batches = [collate([blocks[i] for i in range(start, min(start + at_once, count))]) for start in range(0, count, at_once)]
+    batches = [
+        collate([blocks[i] for i in range(start, min(start + at_once, count))]) for start in range(0, count, at_once)
+    ]
     return [{name: tensor.to(device) for name, tensor in batch.items() if name != "shift_labels"} for batch in batches]
-
-
-def count_of(model: PreTrainedModel) -> tuple[int, int]:
-    """Parameters in all, and without token and position embeddings and an untied head."""
-    total = sum(parameter.numel() for parameter in model.parameters())
-    outside = {id(p): p.numel() for name, p in model.named_parameters() if name.endswith(("wte.weight", "wpe.weight"))}
-    for module in (model.get_input_embeddings(), model.get_output_embeddings()):
-        if module is not None:
-            outside[id(module.weight)] = module.weight.numel()
-    return total, total - sum(outside.values())
 
 
 def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> None:
@@ -240,10 +253,13 @@ def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, studen
     session.choose("tokens in a step", batch, why)
     bench.per_step = batch // bench.length
     pad = bench.tokenizer.pad_token_id
-    bench.blocks = Blocks(bench.train, bench.length, recipe.tokens, bench.per_step, recipe.seed, pad if pad is not None else 0)
+    bench.blocks = Blocks(
+        bench.train, bench.length, recipe.tokens, bench.per_step, recipe.seed, pad if pad is not None else 0
+    )
     if bench.blocks.epochs > 4:
         session.notice(
-            f"The budget goes through the text {bench.blocks.epochs:.1f} times; past about 4 times it brings little. Add text.", "warning"
+            f"The budget goes through the text {bench.blocks.epochs:.1f} times; past about 4 times it brings little. Add text.",
+            "warning",
         )
     bench.micro = rehearse(session, recipe, bench, student)
     parameters, non_embedding = count_of(student)
@@ -259,124 +275,6 @@ def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, studen
             flops_per_token=training_flops(non_embedding, 1, bench.teacher_non_embedding if recipe.guided else None),
         )
     )
-
-
-# ------------------------------------------------------------------------------------------------------ the rehearsal
-
-
-def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> int:
-    """Find the micro-batch on the fullest blocks before the first real step; nothing is learnt here. Returns blocks at once.
-
-    One block is measured, the rest is reckoned from it; then the chosen batch is tried whole, with room for the optimizer's moments,
-    and halved as long as it does not fit.
-    """
-    session.phase("rehearsing the fullest batch")
-    fixed = 3 * 4 * sum(parameter.numel() for parameter in student.parameters())  # gradients and two moments
-    per_block = _peak_of(recipe, bench, student, 1)
-    if recipe.micro_batch is not None:
-        micro = max(n for n in range(1, min(recipe.micro_batch, bench.per_step) + 1) if bench.per_step % n == 0)
-        why = "as the recipe says"
-    else:
-        micro, why = defaults.micro_batch(
-            bench.per_step, bytes_per_block=max(1, per_block), fixed_bytes=fixed, free_bytes=free_memory(bench.device), device_kind=bench.device
-        )
-    while True:
-        session.check_stop()
-        too_much = bench.device == "cpu" and micro * per_block + fixed > free_memory("cpu")
-        try:
-            if too_much:
-                raise MemoryError(f"{micro} blocks take about {(micro * per_block + fixed) / 2**30:.1f} GiB")
-            _peak_of(recipe, bench, student, micro)
-            break
-        except (RuntimeError, MemoryError) as error:
-            micro, why = _halved(session, bench, micro, error), "halved until it fitted"
-    session.choose("micro-batch", micro, why)
-    return micro
-
-
-def _halved(session: Session, bench: Bench, micro: int, error: BaseException) -> int:
-    """The next smaller micro-batch after running out of memory; any other error, or a single block, is raised."""
-    if not is_out_of_memory(error) and not isinstance(error, MemoryError):
-        raise error
-    if micro == 1:
-        raise Trouble(
-            f"Even one block of {bench.length} tokens does not fit in the memory of {bench.device}.",
-            "Shorten the sequence, turn gradient checkpointing on, or choose a smaller student or teacher.",
-        ) from error
-    half = max(n for n in range(1, micro // 2 + 1) if bench.per_step % n == 0)
-    gc.collect()
-    if bench.device == "cuda":
-        torch.cuda.empty_cache()
-    session.notice(
-        f"{micro} blocks at once did not fit in memory; {half} are taken, with {bench.per_step // half} parts to a step. The result is the same.",
-        "warning",
-    )
-    return half
-
-
-def _peak_of(recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, count: int) -> int:
-    """Bytes that forward and backward over `count` of the fullest blocks take beyond what is held before and gradients."""
-    assert bench.blocks is not None
-    batch = {name: tensor.to(bench.device) for name, tensor in collate([bench.blocks[bench.blocks.fullest()]] * count).items()}
-    moments = [torch.empty(2 * parameter.numel(), device=bench.device) for parameter in student.parameters()]
-    student.train()
-    with MemoryWatch(bench.device) as watch, torch.random.fork_rng(devices=[] if bench.device == "cpu" else None):
-        with torch.autocast(bench.device, dtype=bench.dtype, enabled=bench.dtype is not torch.float32):
-            shown = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
-            counted = batch["labels"] >= 0
-            logits = student(**shown).logits[counted]
-            total = losses.cross_entropy(logits, batch["labels"][counted])
-            if recipe.guided and bench.teacher is not None:
-                with torch.no_grad():
-                    teacher_logits = bench.teacher(**shown).logits[counted]
-                total = total + losses.forward_kl(*losses.common_vocabulary(logits, teacher_logits), recipe.temperature)
-        total.backward()
-    student.zero_grad(set_to_none=True)
-    gradients = 4 * sum(parameter.numel() for parameter in student.parameters())
-    del moments
-    return max(0, watch.growth - gradients)
-
-
-class MemoryWatch:
-    """The peak of memory while a block of code runs; on a CPU the resident memory is looked at 500 times a second."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.growth = 0
-
-    def __enter__(self) -> MemoryWatch:
-        gc.collect()
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
-            return self
-        self._process = psutil.Process()
-        self._before = self._process.memory_info().rss
-        self._peak, self._running = self._before, True
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def _look(self) -> None:
-        while self._running:
-            self._peak = max(self._peak, self._process.memory_info().rss)
-            time.sleep(0.002)
-
-    def __exit__(self, *_: object) -> None:
-        if self.device == "cuda":
-            self.growth = torch.cuda.max_memory_allocated() - self._before
-            return
-        self._running = False
-        self._thread.join()
-        self.growth = max(self._peak, self._process.memory_info().rss) - self._before
-
-
-def free_memory(device: str) -> int:
-    """Bytes a run may still take: what torch could allocate on a GPU, what the system can give without swapping on a CPU."""
-    if device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
-    return int(psutil.virtual_memory().available)
 
 
 # ----------------------------------------------------------------------------------------------- training and its ends
@@ -398,7 +296,9 @@ class Evaluator:
                 self.last = (point.step, point.metrics)
         if bench.teacher_metrics is None and bench.teacher is not None:
             session.phase("measuring the teacher")
-            bench.teacher_metrics = score(bench.teacher, bench.held_out, bench.framing, bench.length, bench.device).metrics()
+            bench.teacher_metrics = score(
+                bench.teacher, bench.held_out, bench.framing, bench.length, bench.device
+            ).metrics()
             session.say(ev.EvaluationLogged(0, 0, "teacher", bench.teacher_metrics))
 
     def __call__(self, step: int, tokens: int) -> None:
@@ -406,11 +306,19 @@ class Evaluator:
             return
         bench = self.bench
         self.session.phase("evaluating", f"step {step}", safe_to_end=step == 0)
-        metrics = score(self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher).metrics()
+        metrics = score(
+            self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher
+        ).metrics()
         self.session.say(ev.EvaluationLogged(step, tokens, "student", metrics))
         self.last, self.first = (step, metrics), self.first or metrics
         prompt, text = continuation(
-            self.student, bench.tokenizer, bench.framing, self._prompt(), bench.device, SAMPLE_TOKENS, self.session.recipe.seed
+            self.student,
+            bench.tokenizer,
+            bench.framing,
+            self._prompt(),
+            bench.device,
+            SAMPLE_TOKENS,
+            self.session.recipe.seed,
         )
         self.session.say(ev.SampleWritten(step, prompt, text))
         self.session.phase("training", safe_to_end=step == 0)
@@ -425,7 +333,9 @@ class Evaluator:
         return ids[skip : skip + 10]
 
 
-def train(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, evaluator: Evaluator) -> None:
+def train(
+    session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, evaluator: Evaluator
+) -> None:
     """Train to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
     assert bench.blocks is not None
     steps = len(bench.blocks) // bench.per_step
@@ -462,7 +372,7 @@ def train(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTra
         try:
             trainer.go_on(resumed[1] if resumed else None)
         except (RuntimeError, MemoryError) as error:
-            bench.micro = _halved(session, bench, bench.micro, error)
+            bench.micro = halved(session, bench, bench.micro, error)
             student.zero_grad(set_to_none=True)
             trainer.save_last_step()
             resumed = checkpoints.newest(session.run.checkpoints)
@@ -475,7 +385,9 @@ def train(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTra
         evaluator(steps, bench.blocks.tokens)
 
 
-def finish(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, evaluator: Evaluator) -> dict[str, Any]:
+def finish(
+    session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, evaluator: Evaluator
+) -> dict[str, Any]:
     """Save the student, load it again as its user would, and measure that."""
     assert bench.blocks is not None
     assert evaluator.last is not None
@@ -493,7 +405,11 @@ def finish(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTr
         "after": evaluator.last[1],
         "teacher": bench.teacher_metrics,
     }
-    cards = {"README.md": model_card(session.run.id, recipe, results), "stillroom.json": lineage(session.run.id, recipe, results), "recipe.json": recipe.model_dump_json(indent=2)}
+    cards = {
+        "README.md": model_card(session.run.id, recipe, results),
+        "stillroom.json": lineage(session.run.id, recipe, results),
+        "recipe.json": recipe.model_dump_json(indent=2),
+    }
     source = bench.source if (bench.source / "generation_config.json").exists() else None
     save_student(student, bench.tokenizer, bench.framing, dtype, folder, cards, source)
     session.phase("checking the student")
@@ -544,9 +460,10 @@ def refuse_to_overwrite(out: Path, run_id: str) -> None:
 
 
 def stored_dtype(recipe: DistillRecipe, source: Path) -> torch.dtype:
-    """The precision of the student's file: as the recipe says, else that of the model it comes from."""
+    """The precision of the student's file: as the recipe says, else that of the model it comes from, as its weights are stored."""
     if recipe.save_precision != "auto":
         return getattr(torch, recipe.save_precision)
-    config = config_of(source)
-    named = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    return getattr(torch, named) if named in ("float32", "bfloat16", "float16") else torch.float32
+    if not has_weights(source):
+        return torch.float32
+    stored = inspect_model(source, allow_remote_code=recipe.allow_remote_code).dtypes
+    return {"BF16": torch.bfloat16, "F16": torch.float16}.get(stored[0] if stored else "F32", torch.float32)

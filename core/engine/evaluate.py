@@ -42,7 +42,9 @@ def run(session: Session) -> dict[str, Any]:
         corpus, framing = _read(session, recipe, model, tokenizer)
         results.update(_read_scores(session, recipe, model, corpus, framing))
         session.say(
-            ev.EvaluationLogged(0, 0, "model", {name: value for name, value in results.items() if isinstance(value, float)})
+            ev.EvaluationLogged(
+                0, 0, "model", {name: value for name, value in results.items() if isinstance(value, float)}
+            )
         )
     if recipe.skills:
         session.phase("asking the questions", f"{recipe.skills} of each skill")
@@ -58,7 +60,9 @@ def _read(
     session.phase("reading the data")
     framing = find_framing(tokenizer, model, first_texts(recipe.data, recipe.separator), session.device)
     session.choose("framing", [framing.start, framing.end], framing.reason)
-    corpus = encode_documents(documents(recipe.data, recipe.separator), tokenizer, framing, recipe.most_tokens, session.check_stop)
+    corpus = encode_documents(
+        documents(recipe.data, recipe.separator), tokenizer, framing, recipe.most_tokens, session.check_stop
+    )
     return corpus, framing
 
 
@@ -69,7 +73,10 @@ def _read_scores(
     if recipe.teacher is not None:
         same, reason = same_tokenizer(Path(recipe.teacher), Path(recipe.model))
         if not same:
-            raise BadRecipe(f"Model and teacher have different tokenizers: {reason}.", "Leave the teacher out, or choose one of the same family.")
+            raise BadRecipe(
+                f"Model and teacher have different tokenizers: {reason}.",
+                "Leave the teacher out, or choose one of the same family.",
+            )
         teacher = load_model(Path(recipe.teacher), session.device, model.dtype, recipe.allow_remote_code)
     context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
     session.phase("reading", f"{len(corpus)} documents")
@@ -90,7 +97,11 @@ def _read_scores(
 
 @torch.inference_mode()
 def ask(
-    session: Session, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, framing: Framing, asked: list[Question]
+    session: Session,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    framing: Framing,
+    asked: list[Question],
 ) -> dict[str, float]:
     """Accuracy by skill: the choice of the highest log-probability, summed over its tokens, after the prompt."""
     start = [] if framing.start is None else [framing.start]

@@ -23,7 +23,9 @@ def load_model(folder: Path, device: str, dtype: torch.dtype, allow_remote_code:
             folder, dtype=dtype, trust_remote_code=allow_remote_code, use_safetensors=True, local_files_only=True
         )
     except (ValueError, KeyError, RuntimeError, OSError) as error:
-        raise BadModel(f"{folder} can't be loaded as a causal language model: {error}.", "Choose another model folder.") from error
+        raise BadModel(
+            f"{folder} can't be loaded as a causal language model: {error}.", "Choose another model folder."
+        ) from error
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -31,7 +33,9 @@ def load_tokenizer(folder: Path, allow_remote_code: bool) -> PreTrainedTokenizer
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=allow_remote_code, local_files_only=True)
     except (ValueError, KeyError, OSError) as error:
-        raise BadModel(f"The tokenizer of {folder} can't be loaded: {error}.", "Put its tokenizer.json beside the weights.") from error
+        raise BadModel(
+            f"The tokenizer of {folder} can't be loaded: {error}.", "Put its tokenizer.json beside the weights."
+        ) from error
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -39,7 +43,9 @@ def config_of(folder: Path) -> dict[str, Any]:
     try:
         return dict(read_json(folder / "config.json"))
     except FileNotFoundError as error:
-        raise BadModel(f"{folder} is no model folder: it has no config.json.", "Choose a Hugging Face model folder.") from error
+        raise BadModel(
+            f"{folder} is no model folder: it has no config.json.", "Choose a Hugging Face model folder."
+        ) from error
     except ValueError as error:
         raise BadModel(f"{folder / 'config.json'} is not valid JSON: {error}.", "Fetch the model again.") from error
 
@@ -54,7 +60,13 @@ def compute_dtype(device: str, wanted: str) -> tuple[torch.dtype, str]:
 
 
 def save_student(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, framing: Framing, dtype: torch.dtype, folder: Path, cards: dict[str, str], source: Path | None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    framing: Framing,
+    dtype: torch.dtype,
+    folder: Path,
+    cards: dict[str, str],
+    source: Path | None,
 ) -> None:
     """Write a whole Hugging Face folder beside its place, then rename it. Generation stops at every token that ends a text:
     the tokenizer's eos, the source model's own ends, and the token that ended the training documents.
@@ -89,7 +101,9 @@ def generation_config(tokenizer: PreTrainedTokenizerBase, framing: Framing, sour
         ends.extend([declared] if isinstance(declared, int) else declared or [])
     ends.extend(token for token in (tokenizer.eos_token_id, framing.end) if token is not None)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=sorted(set(ends)) or None, pad_token_id=pad)
+    return GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=sorted(set(ends)) or None, pad_token_id=pad
+    )
 
 
 def replace_folder(beside: Path, folder: Path) -> None:

@@ -26,7 +26,11 @@ def continuation(
     ids = ids[-max(1, context - 1 - most_tokens) :]  # of a prompt that fills the context, the end is gone on from
     row = torch.tensor([([] if framing.start is None else [framing.start]) + ids], device=device)
     settings = generation_config(tokenizer, framing, None)
-    settings.update(do_sample=temperature > 0, temperature=temperature, max_new_tokens=max(1, min(most_tokens, context - row.shape[1])))
+    settings.update(
+        do_sample=temperature > 0,
+        temperature=temperature,
+        max_new_tokens=max(1, min(most_tokens, context - row.shape[1])),
+    )
     was_training = model.training
     model.eval()
     try:

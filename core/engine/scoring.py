@@ -16,7 +16,6 @@ from core.engine.losses import common_vocabulary
 from core.engine.text import Corpus, Framing
 
 
-
 @dataclass(frozen=True)
 class Scores:
     """Sums over the predicted tokens of the text itself (the end token, which has no bytes, is not counted)."""
@@ -122,6 +121,10 @@ def _score_batch(
         return nll, 0.0, 0.0, len(target_N)
     teacher_NV = teacher(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
     student_NV, teacher_NV = common_vocabulary(logits_NV, teacher_NV)
-    kl = functional.kl_div(student_NV.log_softmax(-1), teacher_NV.log_softmax(-1), reduction="sum", log_target=True).double().item()
+    kl = (
+        functional.kl_div(student_NV.log_softmax(-1), teacher_NV.log_softmax(-1), reduction="sum", log_target=True)
+        .double()
+        .item()
+    )
     agreed = (student_NV.argmax(-1) == teacher_NV.argmax(-1)).sum().item()
     return nll, kl, agreed, len(target_N)

@@ -1,8 +1,9 @@
 """From text to training blocks: how documents are framed, split into training and validation, tokenised and packed.
 
 A document is `start token? + text + end token`. The split goes by a hash of the text and the seed, so equal texts never stand on
-both sides, and what was held out once is not trained on when text is added (a share is reserved; as much of it as is asked for is read). Blocks are packed best-fit from whole documents; every document
-counts its positions from 0 again, which makes the attention of transformers keep documents apart, and its last token predicts nothing.
+both sides, and what was held out once is not trained on when text is added (a share is reserved; as much of it as is asked for is
+read). Blocks are packed best-fit from whole documents; every document counts its positions from 0 again, which makes the attention
+of transformers keep documents apart, and its last token predicts nothing.
 Documents longer than a block are cut in block-long parts, each on its own.
 """
 
@@ -70,7 +71,11 @@ class Corpus:
 
 
 def find_framing(
-    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None, texts: list[str], device: str, most_tokens: int = 256
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel | None,
+    texts: list[str],
+    device: str,
+    most_tokens: int = 256,
 ) -> Framing:
     """How the model was trained to see documents begin and end.
 
@@ -85,7 +90,11 @@ def find_framing(
     if model is None or not candidates or not texts:
         start = bos if adds_bos else (eos if model is not None else None)
         ending = "no end" if eos is None else f"end {name(eos)}"
-        return Framing(start, eos, f"start {name(start) if start is not None else 'without a token'}, {ending}: the tokenizer says so")
+        return Framing(
+            start,
+            eos,
+            f"start {name(start) if start is not None else 'without a token'}, {ending}: the tokenizer says so",
+        )
     encoded = tokenizer(texts, add_special_tokens=False).input_ids
     if adds_bos:
         start, why_start = bos, f"{name(bos)} starts a document, because the tokenizer adds it"
@@ -100,7 +109,9 @@ def find_framing(
     end = max(chances, key=lambda token: chances[token])
     if chances[end] < 0.01 and eos is not None:
         return Framing(start, eos, f"{why_start}; {name(eos)} ends it, because it is the tokenizer's eos")
-    return Framing(start, end, f"{why_start}; {name(end)} ends it: the model expects it after a text with {chances[end]:.0%}")
+    return Framing(
+        start, end, f"{why_start}; {name(end)} ends it: the model expects it after a text with {chances[end]:.0%}"
+    )
 
 
 @torch.inference_mode()
@@ -211,14 +222,19 @@ def tokenise(
         held_out.add(ids, len(text.encode()))
     if len(training) == 0 or len(held_out) == 0:
         raise BadData(
-            f"{', '.join(paths)} holds {plan.count} document(s), too little to train on some and to hold some out.", "Choose more text."
+            f"{', '.join(paths)} holds {plan.count} document(s), too little to train on some and to hold some out.",
+            "Choose more text.",
         )
     progress(1.0)
     return training.corpus(), held_out.corpus()
 
 
 def encode_documents(
-    stream: Iterator[Document], tokenizer: PreTrainedTokenizerBase, framing: Framing, most_tokens: int | None, pause: Callable[[], None]
+    stream: Iterator[Document],
+    tokenizer: PreTrainedTokenizerBase,
+    framing: Framing,
+    most_tokens: int | None,
+    pause: Callable[[], None],
 ) -> Corpus:
     """All documents framed and tokenised, or as many as `most_tokens` hold. `pause` is called now and then, and may raise to end it."""
     gathering = _Gathering()
@@ -325,7 +341,9 @@ def load_framing(folder: Path) -> Framing:
 def load_corpus(folder: Path, name: str) -> Corpus:
     """The kept tokens, memory-mapped."""
     return Corpus(
-        np.load(folder / f"{name}-ids.npy", mmap_mode="r"), np.load(folder / f"{name}-offsets.npy"), np.load(folder / f"{name}-sizes.npy")
+        np.load(folder / f"{name}-ids.npy", mmap_mode="r"),
+        np.load(folder / f"{name}-offsets.npy"),
+        np.load(folder / f"{name}-sizes.npy"),
     )
 
 
@@ -378,7 +396,10 @@ class Blocks(Dataset):
             labels[at : to - 1] = part[1:]
             at = to
         positions[at:] = np.arange(self.length - at)
-        return {name: torch.from_numpy(array) for name, array in (("input_ids", ids), ("position_ids", positions), ("labels", labels))}
+        return {
+            name: torch.from_numpy(array)
+            for name, array in (("input_ids", ids), ("position_ids", positions), ("labels", labels))
+        }
 
 
 def pack(lengths: np.ndarray, length: int, order: np.ndarray) -> Iterator[list[tuple[int, int, int]]]:

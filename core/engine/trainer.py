@@ -27,6 +27,7 @@ from core.files import read_json, write_json
 
 SINCE_LOG = "since_log.json"  # in a checkpoint: the sums that the next point of the curve begins with
 
+
 class DistillTrainer(Trainer):
     """Trains `model` on blocks; a `teacher` (or None) guides it. `evaluated(step, tokens)` is called every `eval_steps`."""
 
@@ -47,7 +48,9 @@ class DistillTrainer(Trainer):
         self.blocks = blocks
         self.evaluated = evaluated
         self.journalist = Journalist(session, self, seconds_before)
-        self.parts = torch.zeros(3, dtype=torch.float64)  # sums of CE and KL, and the count of targets, since the last log
+        self.parts = torch.zeros(
+            3, dtype=torch.float64
+        )  # sums of CE and KL, and the count of targets, since the last log
         super().__init__(
             model=model,
             args=arguments,
@@ -75,10 +78,14 @@ class DistillTrainer(Trainer):
             kd, total = torch.zeros_like(ce), ce
         else:
             with torch.no_grad():
-                teacher_NV = self.teacher(input_ids=ids_BT, position_ids=positions_BT, use_cache=False).logits[counted_BT]
+                teacher_NV = self.teacher(input_ids=ids_BT, position_ids=positions_BT, use_cache=False).logits[
+                    counted_BT
+                ]
             kd = losses.forward_kl(*losses.common_vocabulary(logits_NV, teacher_NV), self.recipe.temperature)
             total = losses.mixed(ce, kd, self.recipe.ce_weight, self.recipe.temperature)
-        self.parts += torch.stack([ce.detach(), kd.detach(), torch.as_tensor(len(target_N), device=ce.device)]).double().cpu()
+        self.parts += (
+            torch.stack([ce.detach(), kd.detach(), torch.as_tensor(len(target_N), device=ce.device)]).double().cpu()
+        )
         items = len(target_N) if num_items_in_batch is None else num_items_in_batch
         return total / items
 
@@ -115,7 +122,11 @@ class DistillTrainer(Trainer):
         ce, kd, count = self.parts.tolist()
         self.parts.zero_()
         ce, kd = ce / count, kd / count
-        total = ce if self.teacher is None else self.recipe.ce_weight * ce + (1 - self.recipe.ce_weight) * self.recipe.temperature**2 * kd
+        total = (
+            ce
+            if self.teacher is None
+            else self.recipe.ce_weight * ce + (1 - self.recipe.ce_weight) * self.recipe.temperature**2 * kd
+        )
         self.journalist.log_step(self.state.global_step, logs, ce, None if self.teacher is None else kd, total)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -139,7 +150,9 @@ class Journalist(TrainerCallback):
         self.step_seconds = 0.0
         self.tokens_said: int | None = None
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.step_began = time.monotonic()
         if self.tokens_said is None:
             self.tokens_said = self.trainer.tokens_done()
@@ -155,7 +168,9 @@ class Journalist(TrainerCallback):
         folder = Path(args.output_dir) / f"{checkpoints.PREFIX}{state.global_step}"
         write_json(folder / SINCE_LOG, self.trainer.parts.tolist())
         checkpoints.seal(folder, state.global_step)
-        self.session.say(ev.CheckpointSaved(state.global_step, str(folder.relative_to(self.session.run.path).as_posix())))
+        self.session.say(
+            ev.CheckpointSaved(state.global_step, str(folder.relative_to(self.session.run.path).as_posix()))
+        )
         checkpoints.keep_newest(self.session.run.checkpoints, self.trainer.recipe.keep_checkpoints)
 
     def log_step(self, step: int, logs: dict[str, float], ce: float, kd: float | None, total: float) -> None:
@@ -196,7 +211,15 @@ def memory_in_use(device: str) -> int:
 
 
 def training_arguments(
-    session: Session, recipe: DistillRecipe, micro_batch: int, accumulation: int, steps: int, rate: float, evaluate_every: int, checkpoint_every: int, bf16: bool
+    session: Session,
+    recipe: DistillRecipe,
+    micro_batch: int,
+    accumulation: int,
+    steps: int,
+    rate: float,
+    evaluate_every: int,
+    checkpoint_every: int,
+    bf16: bool,
 ) -> TrainingArguments:
     """The recipe in the Trainer's words."""
     falling = max(1, round(0.1 * steps))

@@ -43,7 +43,7 @@ FAMILY = {
 }
 
 
-SAMPLE_STORIES = 3000
+SAMPLE_STORIES = 1600
 SAMPLE_SEED = 5
 
 
@@ -64,8 +64,9 @@ def recipe(home: Home) -> DistillRecipe:
         student="0.4x",
         init="prune",
         data=(str(text),),
-        tokens=400_000,
-        validation_tokens=8192,
+        tokens=250_000,
+        validation_tokens=4096,
+        calibration_blocks=16,
         evaluate_every=25,
-        sample_prompt="Once upon a time, there was a little girl named",
+        sample_prompt="Once upon a time, there was a little",
     )

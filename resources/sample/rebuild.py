@@ -1,6 +1,6 @@
 """Rebuild the sample's teachers from nothing and print their scores:
 
-    python -m resources.sample.rebuild [--home FOLDER] [--tokens 6000000] [--only stories-2M]
+    python -m resources.sample.rebuild [--home FOLDER] [--only stories-2M]
 
 Writes the text with the story generator, makes the tokenizer, trains each model from scratch as an ordinary run (so it can be killed and
 called again: finished runs are kept, others are resumed), asks the questions, and puts the folders into `resources/sample`.
@@ -28,13 +28,14 @@ from resources.sample.stories import HELD_OUT_SEED, TRAIN_SEED, write_corpus
 from resources.sample.tokenizer import build_tokenizer
 
 STORIES_PER_TOKEN = 1 / 180
+TEXT_TOKENS = 6_000_000
+TOKENS = {"stories-0.8M": 6_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
 LEARNING_RATES = {"stories-0.8M": 4e-3, "stories-2M": 4e-3, "stories-5M": 3e-3}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=Path("sample-home"), help="the data folder of the training runs")
-    parser.add_argument("--tokens", type=int, default=6_000_000, help="tokens each model is trained on")
     parser.add_argument(
         "--only", choices=sorted(FAMILY), action="append", help="rebuild only this one (may be repeated)"
     )
@@ -42,11 +43,11 @@ def main() -> int:
     arguments = parser.parse_args()
     home = Home(arguments.home.absolute())
     home.make()
-    train, held_out = _text(home, arguments.tokens)
+    train, held_out = _text(home)
     scores = {}
     for name in arguments.only or FAMILY:
         seed_folder = _seed_folder(home, name)
-        run = _finished(home, _recipe(name, seed_folder, train, arguments.tokens))
+        run = _finished(home, _recipe(name, seed_folder, train))
         target = arguments.into / name
         _install(run.artifacts / "student", target)
         evaluation = _finished(
@@ -57,12 +58,12 @@ def main() -> int:
     return 0
 
 
-def _text(home: Home, tokens: int) -> tuple[Path, Path]:
+def _text(home: Home) -> tuple[Path, Path]:
     home.sample.mkdir(exist_ok=True)
-    train = home.sample / f"train-{tokens}.txt"
+    train = home.sample / f"train-{TEXT_TOKENS}.txt"
     held_out = home.sample / "held-out.txt"
     if not train.exists():
-        write_corpus(train, TRAIN_SEED, int(tokens * STORIES_PER_TOKEN))
+        write_corpus(train, TRAIN_SEED, int(TEXT_TOKENS * STORIES_PER_TOKEN))
     if not held_out.exists():
         write_corpus(held_out, HELD_OUT_SEED, HELD_OUT_STORIES)
     return train, held_out
@@ -77,11 +78,20 @@ def _seed_folder(home: Home, name: str) -> Path:
     return folder
 
 
-def _recipe(name: str, seed_folder: Path, train: Path, tokens: int) -> DistillRecipe:
+def _recipe(name: str, seed_folder: Path, train: Path) -> DistillRecipe:
     return DistillRecipe(
-        name=name, student=str(seed_folder), init="scratch", data=(str(train),), tokens=tokens, seed=1, save_precision="bfloat16",
-        sequence_length=384, batch_tokens=12 * 384, micro_batch=6, learning_rate=LEARNING_RATES[name],
-    )  # fmt: skip
+        name=name,
+        student=str(seed_folder),
+        init="scratch",
+        data=(str(train),),
+        tokens=TOKENS[name],
+        seed=1,
+        save_precision="bfloat16",
+        sequence_length=384,
+        batch_tokens=12 * 384,
+        micro_batch=6,
+        learning_rate=LEARNING_RATES[name],
+    )
 
 
 def _finished(home: Home, recipe: Recipe) -> RunFolder:

@@ -4,7 +4,8 @@
 
 One tiny run in a scratch data folder is queued, killed (SIGKILL to the engine, the runner, or both) and resumed, until
 the rounds are over; a run that finishes meanwhile is followed by a new one. In the end every run must have finished
-with the curve of a run that nobody disturbed. Prints one line of JSON with the counts; exit code 1 if anything was lost.
+with the curve of a run that nobody disturbed. Prints one line of JSON with the counts; the exit code is 1 if anything
+was lost.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.kill_loop", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--teacher", type=Path, required=False, help="a tiny teacher; made when not given")
     arguments = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="stillroom kills é "))
     try:

@@ -30,17 +30,24 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         home = arguments.home or Path(scratch)
         figures = {
-            init: {kind: [one(arguments, home, init, kind, seed) for seed in range(1, arguments.seeds + 1)] for kind in ("teacher", "alone")}
+            init: {
+                kind: [one(arguments, home, init, kind, seed) for seed in range(1, arguments.seeds + 1)]
+                for kind in ("teacher", "alone")
+            }
             for init in arguments.init
         }
-    print(f"| student | with the teacher | without | difference | seeds better | (bits per byte, {arguments.tokens} tokens) |")
+    print(
+        f"| student | with the teacher | without | difference | seeds better | (bits per byte, {arguments.tokens} tokens) |"
+    )
     print("|---|---|---|---|---|---|")
     for init, pair in figures.items():
         better = sum(guided < alone for guided, alone in zip(pair["teacher"], pair["alone"], strict=True))
         means = {kind: statistics.mean(values) for kind, values in pair.items()}
         spread = {kind: statistics.stdev(values) if len(values) > 1 else 0.0 for kind, values in pair.items()}
         cells = [f"{means[kind]:.4f} ± {spread[kind]:.4f}" for kind in ("teacher", "alone")]
-        print(f"| {init} | {cells[0]} | {cells[1]} | {means['teacher'] - means['alone']:+.4f} | {better} of {len(pair['teacher'])} | |")
+        print(
+            f"| {init} | {cells[0]} | {cells[1]} | {means['teacher'] - means['alone']:+.4f} | {better} of {len(pair['teacher'])} | |"
+        )
     print(json.dumps(figures))
     return 0
 

@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import (
     assert_same_curve,
     history_of,
@@ -21,12 +23,14 @@ from tiny import (
     write_teacher,
     write_tokenizer,
 )
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core import events as ev
-from core.engine import checkpoints, distill
+from core.engine import checkpoints, distill, rehearsal
 from core.engine.__main__ import FAILED, FINISHED, work
-from core.engine.text import Blocks
+from core.engine.text import Blocks, Framing, look_over, tokenise
 from core.engine.trainer import DistillTrainer
+from core.home import Home
 from core.runs import RunFolder
 from core.state import State
 
@@ -81,10 +85,6 @@ def token_id(folder: Path, text: str) -> int:
 
 def step_of_token(run: RunFolder, folder: Path, text: str) -> int | None:
     """The step whose blocks hold the token, which must stand in the training text and not in the held-out one."""
-    from transformers import AutoTokenizer
-
-    from core.engine.text import Framing, look_over, tokenise
-
     recipe, tokenizer = run.recipe(), AutoTokenizer.from_pretrained(folder)
     plan = look_over(recipe.data, None, recipe.tokens, recipe.validation_tokens)
     framing = Framing(0, 1, "")
@@ -99,8 +99,6 @@ def step_of_token(run: RunFolder, folder: Path, text: str) -> int | None:
 
 
 def poison(folder: Path, text: str) -> None:
-    from transformers import AutoModelForCausalLM
-
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.model.embed_tokens.weight.data[token_id(folder, text)] = float("nan")
     model.save_pretrained(folder)
@@ -115,8 +113,6 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step_and_the_good_
     kept, folder = checkpoints.newest(poisoned.checkpoints)
     assert 4 <= kept < step
     assert f"checkpoint of step {kept} is good" in failure.what
-    from safetensors.torch import load_file
-
     weights = load_file(folder / "model.safetensors")
     rows = weights.pop("model.embed_tokens.weight").isfinite().all(1)
     assert int((~rows).sum()) == 1  # the one that was sick before
@@ -125,14 +121,23 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step_and_the_good_
 
 
 def test_an_absurd_learning_rate_spoils_no_file(home, teacher, data):
-    """RMSNorm keeps the numbers finite; whatever comes of it, the ending is said and what is saved can be loaded."""
+    """The norms keep such a model's numbers finite: it may be a bad student, but what is saved is what was measured."""
     run = new_tiny_run(home, tiny_recipe(teacher, data, learning_rate=0.99, weight_decay=1.0, clip=1e6))
-    code = work(run, "cpu")
+    assert work(run, "cpu") == FINISHED
     history = history_of(run)
-    assert history.said is (State.FINISHED if code == FINISHED else State.FAILED)
-    assert history.steps[-1].ce > history.steps[0].ce
-    assert all(point.total is not None for point in history.steps)
-    assert checkpoints.newest(run.checkpoints) is not None
+    assert all(point.total is not None and point.grad_norm is not None for point in history.steps)
+    assert history.results["saved"]["ce"] == pytest.approx(history.results["after"]["ce"], rel=1e-3)
+    weights = load_file(run.artifacts / "student" / "model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_student_that_reads_with_nan_is_not_handed_out_as_good(home, teacher, data, monkeypatch, tmp_path):
+    """The last step's weights are only seen by the last evaluation."""
+    score, out = distill.score, tmp_path / "student"
+    monkeypatch.setattr(distill, "score", lambda *given: replace(score(*given), nll=float("nan")))
+    run = new_tiny_run(home, tiny_recipe(teacher, data, tokens=512, out=str(out)))
+    assert "nan nats" in failure_of(run).what
+    assert not out.exists()
 
 
 # ---------------------------------------------------------------------------------------------------------- no memory
@@ -182,14 +187,14 @@ def test_not_even_one_block_fits(home, teacher, data, monkeypatch):
 
 
 def test_the_rehearsal_finds_out_in_seconds_not_after_hours(home, teacher, data, whole, monkeypatch):
-    peak = distill._peak_of
+    peak = rehearsal.peak_of
 
     def allocate(recipe, bench, student, count):
         if count > 2:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory")
         return peak(recipe, bench, student, count)
 
-    monkeypatch.setattr(distill, "_peak_of", allocate)
+    monkeypatch.setattr(rehearsal, "peak_of", allocate)
     run = new_tiny_run(home, tiny_recipe(teacher, data))
     assert work(run, "cpu") == FINISHED
     plan = history_of(run).plan
@@ -236,8 +241,6 @@ def test_a_full_disk_keeps_the_last_good_checkpoint_and_the_run_goes_on_when_the
     small_disk, teacher, data, whole, monkeypatch, leave_kib
 ):
     """With different room, the weights, the optimizer's moments or the journal itself are what does not fit."""
-    from core.home import Home
-
     home = Home.find(small_disk / "home")
     run = new_tiny_run(home, tiny_recipe(teacher, data))
     seal = checkpoints.seal

@@ -37,7 +37,10 @@ from core.engine.__main__ import FINISHED, LOCKED, STOPPED
 from core.runs import KEEP, RunFolder
 from core.state import State
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks and kills with POSIX signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="forks and kills with POSIX signals"),
+]
 KILLED = -signal.SIGKILL
 
 
@@ -107,7 +110,7 @@ def test_killed_at_random_moments_the_run_comes_to_the_same_end(home, teacher, d
     kills = 0
     for _ in range(40):
         process = start(run)
-        if kills < 12:
+        if kills < 6:
             if rng.random() < 0.8:
                 wait_for(run, process, lambda event: isinstance(event, ev.RunStarted))
             time.sleep(rng.random() * 1.2)
@@ -122,7 +125,7 @@ def test_killed_at_random_moments_the_run_comes_to_the_same_end(home, teacher, d
         if seqs:
             assert run.state() in (State.CRASHED, State.STOPPED)
     assert history_of(run).said is State.FINISHED
-    assert kills >= 5
+    assert kills >= 3
     assert_same_curve(run, whole)
     assert_no_batch_twice(run)
     assert {folder.name for folder in run.checkpoints.iterdir()} == {"checkpoint-8", "checkpoint-12"}
@@ -131,12 +134,10 @@ def test_killed_at_random_moments_the_run_comes_to_the_same_end(home, teacher, d
 
 MOMENTS = {
     "reading": phase("reading the data"),
-    "first step": step(1),
     "between checkpoints": step(6),
     "evaluating": lambda event: isinstance(event, ev.PhaseEntered) and event.detail == "step 6",
     "last step": step(12),
     "saving": phase("saving"),
-    "checking": phase("checking the student"),
     "copying": phase("copying the student"),
 }
 
@@ -238,7 +239,7 @@ def test_the_engine_is_one_command(home, teacher, data, whole):
 
 def test_engine_and_runner_killed_in_a_loop_lose_nothing(tmp_path: Path):
     """The same with the runner between us and the engine; `--rounds 50` is the long form of it."""
-    command = [sys.executable, "-m", "tests.bench.kill_loop", "--rounds", "4", "--seed", "2"]
+    command = [sys.executable, "-m", "tests.bench.kill_loop", "--rounds", "3", "--seed", "2"]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=engine_environment(), capture_output=True, text=True, timeout=500, check=False
     )

@@ -1,0 +1,87 @@
+"""A measurement: the first steps of a distillation, timed, with the peak of memory. Nothing is saved."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging as transformers_logging
+
+from core.engine.distill import make_student, set_up, shape_training
+from core.engine.session import Session
+from core.engine.trainer import DistillTrainer, training_arguments
+from core.journal import read_journal
+from core.measure import MeasureRecipe
+from core.state import fold
+
+NEVER = 10**9
+
+
+class StopAfter(TrainerCallback):
+    """Ends the training after a few steps without saving."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= self.steps:
+            control.should_training_stop = True
+            control.should_save = control.should_evaluate = False
+
+
+def run(session: Session) -> dict[str, Any]:
+    """Returns tokens_per_second (the median over the steps but the first) and peak_memory_bytes of the process or GPU."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    measured = session.recipe
+    assert isinstance(measured, MeasureRecipe)
+    recipe = measured.of
+    torch.manual_seed(recipe.seed)
+    bench = set_up(session, recipe)
+    student = make_student(session, recipe, bench)
+    shape_training(session, recipe, bench, student)
+    assert bench.blocks is not None
+    if not recipe.guided:
+        bench.let_teacher_go()
+    session.phase("measuring", f"{measured.steps} steps")
+    steps = max(measured.steps + 1, len(bench.blocks) // bench.per_step)
+    arguments = training_arguments(
+        session,
+        recipe,
+        bench.micro,
+        bench.per_step // bench.micro,
+        steps,
+        1e-6,
+        NEVER,
+        NEVER,
+        bench.dtype is torch.bfloat16,
+    )
+    teacher = bench.teacher if recipe.guided else None
+    trainer = DistillTrainer(session, recipe, student, teacher, bench.blocks, arguments, lambda step, tokens: None, 0.0)
+    trainer.add_callback(StopAfter(measured.steps))
+    trainer.train()
+    session.check_stop()
+    history = fold(read_journal(session.run.journal))
+    speeds = [point.tokens_per_second for point in history.steps[1:] if point.tokens_per_second]
+    return {
+        "tokens_per_second": statistics.median(speeds) if speeds else None,
+        "peak_memory_bytes": peak_memory(session.device),
+        "micro_batch": bench.micro,
+        "sequence_length": bench.length,
+        "steps": len(history.steps),
+    }
+
+
+def peak_memory(device: str) -> int:
+    """The most bytes this process has held: on the GPU, or resident."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_reserved())
+    try:
+        import resource
+        import sys
+    except ImportError:  # Windows
+        return int(psutil.Process().memory_info().peak_wset)  # type: ignore[attr-defined, unused-ignore]
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)

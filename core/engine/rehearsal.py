@@ -1,0 +1,146 @@
+"""The rehearsal: the fullest batch is tried before the first real step, so that running out of memory shows in seconds."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import psutil
+import torch
+from transformers import PreTrainedModel
+
+from core import defaults
+from core.distill import DistillRecipe
+from core.engine import losses
+from core.engine.bench import Bench
+from core.engine.failures import is_out_of_memory
+from core.engine.session import Session
+from core.engine.trainer import collate
+from core.errors import Trouble
+
+
+def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> int:
+    """Find the micro-batch on the fullest blocks before the first real step; nothing is learnt here. Returns blocks at once.
+
+    One block is measured, the rest is reckoned from it; then the chosen batch is tried whole, with room for the optimizer's moments,
+    and halved as long as it does not fit.
+    """
+    session.phase("rehearsing the fullest batch")
+    fixed = 3 * 4 * sum(parameter.numel() for parameter in student.parameters())  # gradients and two moments
+    per_block = peak_of(recipe, bench, student, 1)
+    if recipe.micro_batch is not None:
+        micro = max(n for n in range(1, min(recipe.micro_batch, bench.per_step) + 1) if bench.per_step % n == 0)
+        why = "as the recipe says"
+    else:
+        micro, why = defaults.micro_batch(
+            bench.per_step,
+            bytes_per_block=max(1, per_block),
+            fixed_bytes=fixed,
+            free_bytes=free_memory(bench.device),
+            device_kind=bench.device,
+        )
+    while True:
+        session.check_stop()
+        too_much = bench.device == "cpu" and micro * per_block + fixed > free_memory("cpu")
+        if too_much:
+            error: BaseException = MemoryError(
+                f"{micro} blocks take about {(micro * per_block + fixed) / 2**30:.1f} GiB"
+            )
+        else:
+            try:
+                peak_of(recipe, bench, student, micro)
+                break
+            except (RuntimeError, MemoryError) as met:
+                error = met
+        micro, why = halved(session, bench, micro, error), "halved until it fitted"
+    session.choose("micro-batch", micro, why)
+    return micro
+
+
+def halved(session: Session, bench: Bench, micro: int, error: BaseException) -> int:
+    """The next smaller micro-batch after running out of memory; any other error, or a single block, is raised."""
+    if not is_out_of_memory(error) and not isinstance(error, MemoryError):
+        raise error
+    if micro == 1:
+        raise Trouble(
+            f"Even one block of {bench.length} tokens does not fit in the memory of {bench.device}.",
+            "Shorten the sequence, turn gradient checkpointing on, or choose a smaller student or teacher.",
+        ) from error
+    half = max(n for n in range(1, micro // 2 + 1) if bench.per_step % n == 0)
+    gc.collect()
+    if bench.device == "cuda":
+        torch.cuda.empty_cache()
+    session.notice(
+        f"{micro} blocks at once did not fit in memory; {half} are taken, with {bench.per_step // half} parts to a step. The result is the same.",
+        "warning",
+    )
+    return half
+
+
+def peak_of(recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, count: int) -> int:
+    """Bytes that forward and backward over `count` of the fullest blocks take beyond what is held before and gradients."""
+    assert bench.blocks is not None
+    batch = {
+        name: tensor.to(bench.device)
+        for name, tensor in collate([bench.blocks[bench.blocks.fullest()]] * count).items()
+    }
+    moments = [torch.empty(2 * parameter.numel(), device=bench.device) for parameter in student.parameters()]
+    student.train()
+    with MemoryWatch(bench.device) as watch, torch.random.fork_rng(devices=[] if bench.device == "cpu" else None):
+        with torch.autocast(bench.device, dtype=bench.dtype, enabled=bench.dtype is not torch.float32):
+            shown = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
+            counted = batch["labels"] >= 0
+            logits = student(**shown).logits[counted]
+            total = losses.cross_entropy(logits, batch["labels"][counted])
+            if recipe.guided and bench.teacher is not None:
+                with torch.no_grad():
+                    teacher_logits = bench.teacher(**shown).logits[counted]
+                total = total + losses.forward_kl(*losses.common_vocabulary(logits, teacher_logits), recipe.temperature)
+        total.backward()
+    student.zero_grad(set_to_none=True)
+    gradients = 4 * sum(parameter.numel() for parameter in student.parameters())
+    del moments
+    return max(0, watch.growth - gradients)
+
+
+class MemoryWatch:
+    """The peak of memory while a block of code runs; on a CPU the resident memory is looked at 500 times a second."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.growth = 0
+
+    def __enter__(self) -> MemoryWatch:
+        gc.collect()
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+            return self
+        self._process = psutil.Process()
+        self._before = self._process.memory_info().rss
+        self._peak, self._running = self._before, True
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def _look(self) -> None:
+        while self._running:
+            self._peak = max(self._peak, self._process.memory_info().rss)
+            time.sleep(0.002)
+
+    def __exit__(self, *_: object) -> None:
+        if self.device == "cuda":
+            self.growth = torch.cuda.max_memory_allocated() - self._before
+            return
+        self._running = False
+        self._thread.join()
+        self.growth = max(self._peak, self._process.memory_info().rss) - self._before
+
+
+def free_memory(device: str) -> int:
+    """Bytes a run may still take: what torch could allocate on a GPU, what the system can give without swapping on a CPU."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
+    return int(psutil.virtual_memory().available)
