@@ -198,7 +198,7 @@ def tokenise(
             if not held:
                 training.add(framing.wrap(ids), len(document.text.encode()))
             elif held_out.tokens < validation_tokens:
-                held_out.add(framing.wrap(ids), len(document.text.encode()))
+                held_out.add(framing.wrap(ids), predicted_bytes(document.text, ids, framing, tokenizer))
         batch.clear()
 
     for document in _pieces(documents(paths, separator), plan.in_pieces):
@@ -217,9 +217,9 @@ def tokenise(
     flush()
     if len(held_out) == 0 and spare:
         text = spare[0][1].text
-        ids = framing.wrap(tokenizer(text, add_special_tokens=False).input_ids)
-        training.remove(ids)
-        held_out.add(ids, len(text.encode()))
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        training.remove(framing.wrap(ids))
+        held_out.add(framing.wrap(ids), predicted_bytes(text, ids, framing, tokenizer))
     if len(training) == 0 or len(held_out) == 0:
         raise BadData(
             f"{', '.join(paths)} holds {plan.count} document(s), too little to train on some and to hold some out.",
@@ -244,7 +244,7 @@ def encode_documents(
         encoded = tokenizer([document.text for document in batch], add_special_tokens=False).input_ids
         for document, ids in zip(batch, encoded, strict=True):
             if most_tokens is None or gathering.tokens < most_tokens:
-                gathering.add(framing.wrap(ids), len(document.text.encode()))
+                gathering.add(framing.wrap(ids), predicted_bytes(document.text, ids, framing, tokenizer))
         batch.clear()
         pause()
 
@@ -259,6 +259,14 @@ def encode_documents(
     if not len(gathering):
         raise BadData("The text has not one token to predict.", "Choose longer text.")
     return gathering.corpus()
+
+
+def predicted_bytes(text: str, ids: list[int], framing: Framing, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The UTF-8 bytes that predictions stand for: the whole text, or all but its first token where no start token predicts that."""
+    size = len(text.encode())
+    if framing.start is not None or not ids:
+        return size
+    return max(1, size - len(tokenizer.decode(ids[:1]).encode()))
 
 
 def _lots(text: str, seed: int) -> tuple[float, float]:

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import CONTEXT, tiny_model
+from tiny import CONTEXT, tiny_model, write_tokenizer
+from transformers import AutoTokenizer
 
 from core.engine import scoring
 from core.engine.scoring import Scores, score
-from core.engine.text import Corpus, Framing
+from core.engine.text import Corpus, Framing, predicted_bytes
 
 FRAMING = Framing(0, 1, "test")
 
@@ -143,3 +144,15 @@ def test_scoring_leaves_the_model_as_it_was():
     model = tiny_model().train()
     score(model, framed_corpus([5, 9]), FRAMING, CONTEXT, "cpu")
     assert model.training
+
+
+def test_without_a_start_token_the_bytes_of_the_first_token_are_not_counted(tmp_path):
+    write_tokenizer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    text = "Once upon a time there was a cat."
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    first = len(tokenizer.decode(ids[:1]).encode())
+    assert first > 0
+    with_start, without = (predicted_bytes(text, ids, Framing(start, None, ""), tokenizer) for start in (0, None))
+    assert with_start == len(text)
+    assert without == len(text) - first
