@@ -191,9 +191,12 @@ def ensure_runner(home: Home) -> None:
     """
     if runs.is_locked(home.runner_lock):
         return
+    root = str(home.root.absolute())
     _started[:] = [process for process in _started if process.poll() is None]
+    if any(root in process.args for process in _started if isinstance(process.args, list)):
+        return  # ours is on its way to the lock
     try:
-        _started.append(start_detached(["core.runner", str(home.root.absolute())], home.runner_log))
+        _started.append(start_detached(["core.runner", root], home.runner_log))
     except OSError as error:
         raise Trouble(
             f"The runner, which starts the runs, can't be started: {error}.", "Free some memory or space and try again."
