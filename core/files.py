@@ -40,6 +40,12 @@ def read_json(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to `path` survive a power cut."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, where the platform lets a folder be opened."""
     if os.name == "nt":

@@ -79,6 +79,9 @@ def work(run: RunFolder, device: str) -> int:
         session: Session | None = None
         try:
             recipe = run.recipe()
+            os.environ["HF_HUB_OFFLINE"] = (
+                "1"  # whatever a model folder names, nothing is fetched behind the user's back
+            )
             session = Session(run, recipe, journal, torch_device(device))
             capability = importlib.import_module(f"core.engine.{recipe.kind}")
             journal.append(ev.RunFinished(capability.run(session)))

@@ -9,10 +9,11 @@ from typing import Any
 
 from core import __version__
 from core.distill import DistillRecipe
+from core.engine.text import Framing
 from core.models import tokenizer_identity
 
 
-def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any]) -> str:
+def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any], framing: Framing) -> str:
     """`stillroom.json`: which run made the model, from what, and how it scored. No path of this machine beyond what was asked."""
     teacher = None
     if recipe.teacher is not None:
@@ -31,6 +32,7 @@ def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any]) -> str:
         "init": recipe.init,
         "data": list(recipe.data),
         "tokens": results["tokens"],
+        "framing": {"start": framing.start, "end": framing.end},
         "scores": results["after"],
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from core.files import read_json, sync_folder, write_json
+from core.files import read_json, sync_file, sync_folder, write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
@@ -17,8 +16,7 @@ def seal(folder: Path, step: int) -> None:
     sizes = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != MANIFEST:
-            with file.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            sync_file(file)
             sizes[str(file.relative_to(folder).as_posix())] = file.stat().st_size
     sync_folder(folder)
     write_json(folder / MANIFEST, {"step": step, "files": sizes})

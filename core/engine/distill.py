@@ -22,7 +22,7 @@ from core.engine.bench import Bench, count_of
 from core.engine.builders import build_student
 from core.engine.card import lineage, model_card
 from core.engine.models import compute_dtype, config_of, load_model, load_tokenizer, replace_folder, save_student
-from core.engine.rehearsal import halved, rehearse
+from core.engine.rehearsal import free_unused, halved, rehearse
 from core.engine.sampling import continuation
 from core.engine.scoring import score
 from core.engine.session import Session, StopRequested
@@ -32,6 +32,7 @@ from core.engine.text import (
     Framing,
     find_framing,
     first_texts,
+    keeps_documents_apart,
     load_corpus,
     load_framing,
     look_over,
@@ -98,11 +99,9 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     # A control run asks the teacher how documents are framed, as the guided run does, so that both read the same tokens.
     wanted = teacher_folder is not None and (recipe.guided or (same and resumed is None))
     teacher = load_model(teacher_folder, device, dtype, recipe.allow_remote_code) if wanted and teacher_folder else None
-    counts = None if teacher is None else count_of(teacher)
+    known = inspect_model(teacher_folder, allow_remote_code=recipe.allow_remote_code) if teacher_folder else None
     asked = teacher
-    if (
-        asked is None and recipe.init == "existing" and resumed is None
-    ):  # without a teacher, the student knows how it was trained
+    if asked is None and recipe.init == "existing" and resumed is None:  # the student knows how it was trained
         asked = load_model(source, device, dtype, recipe.allow_remote_code)
     framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source)
     return Bench(
@@ -111,8 +110,8 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
         source,
         tokenizer,
         teacher,
-        None if counts is None else counts[0],
-        None if counts is None else counts[1],
+        known.parameters if known else None,
+        known.non_embedding_parameters if known else None,
         framing,
         train_corpus,
         held_out,
@@ -253,8 +252,19 @@ def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, studen
     session.choose("tokens in a step", batch, why)
     bench.per_step = batch // bench.length
     pad = bench.tokenizer.pad_token_id
+    apart = keeps_documents_apart(student)
+    if not apart:
+        session.notice(
+            "This architecture lets a document see the one before it in the same block, so each block holds one document; that is slower."
+        )
     bench.blocks = Blocks(
-        bench.train, bench.length, recipe.tokens, bench.per_step, recipe.seed, pad if pad is not None else 0
+        bench.train,
+        bench.length,
+        recipe.tokens,
+        bench.per_step,
+        recipe.seed,
+        pad if pad is not None else 0,
+        alone=not apart,
     )
     if bench.blocks.epochs > 4:
         session.notice(
@@ -369,13 +379,18 @@ def train(
             evaluator,
             history.steps[-1].seconds if history.steps else 0.0,
         )
+        too_much: BaseException | None = None
         try:
             trainer.go_on(resumed[1] if resumed else None)
         except (RuntimeError, MemoryError) as error:
-            bench.micro = halved(session, bench, bench.micro, error)
+            too_much = error.with_traceback(None)  # its frames hold the activations that were too many
+        if too_much is not None:
             student.zero_grad(set_to_none=True)
+            smaller = halved(session, bench, bench.micro, too_much)
             trainer.save_last_step()
-            resumed = checkpoints.newest(session.run.checkpoints)
+            del trainer  # and the moments it holds, before another takes as many
+            free_unused(bench.device)
+            bench.micro, resumed = smaller, checkpoints.newest(session.run.checkpoints)
             continue
         if session.stop_wish() is not None:
             raise StopRequested
@@ -407,7 +422,7 @@ def finish(
     }
     cards = {
         "README.md": model_card(session.run.id, recipe, results),
-        "stillroom.json": lineage(session.run.id, recipe, results),
+        "stillroom.json": lineage(session.run.id, recipe, results, bench.framing),
         "recipe.json": recipe.model_dump_json(indent=2),
     }
     source = bench.source if (bench.source / "generation_config.json").exists() else None

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from core import defaults
 from core import events as ev
 from core.documents import documents
 from core.engine.models import compute_dtype, load_model, load_tokenizer
@@ -17,6 +18,7 @@ from core.engine.session import Session
 from core.engine.text import Corpus, Framing, encode_documents, find_framing, first_texts
 from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
+from core.files import read_json
 from core.models import same_tokenizer
 from resources.sample.questions import Question, questions
 from resources.sample.stories import QUESTION_SEED
@@ -58,12 +60,23 @@ def _read(
     session: Session, recipe: EvaluateRecipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Corpus, Framing]:
     session.phase("reading the data")
-    framing = find_framing(tokenizer, model, first_texts(recipe.data, recipe.separator), session.device)
+    framing = trained_framing(Path(recipe.model)) or find_framing(
+        tokenizer, model, first_texts(recipe.data, recipe.separator), session.device
+    )
     session.choose("framing", [framing.start, framing.end], framing.reason)
     corpus = encode_documents(
         documents(recipe.data, recipe.separator), tokenizer, framing, recipe.most_tokens, session.check_stop
     )
     return corpus, framing
+
+
+def trained_framing(folder: Path) -> Framing | None:
+    """How one of our own students was trained to see documents begin and end, so that it is read the same way; None for others."""
+    try:
+        said = read_json(folder / "stillroom.json")["framing"]
+        return Framing(said["start"], said["end"], "as in its training")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _read_scores(
@@ -79,6 +92,10 @@ def _read_scores(
             )
         teacher = load_model(Path(recipe.teacher), session.device, model.dtype, recipe.allow_remote_code)
     context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+    bounded = max(512, defaults.scored_rows(model.get_input_embeddings().weight.shape[0]))
+    if bounded < context:
+        session.choose("context", bounded, f"of {context} tokens, so that the scores over the vocabulary fit in memory")
+        context = bounded
     session.phase("reading", f"{len(corpus)} documents")
     scores = score(model, corpus, framing, context, session.device, teacher, session.progress)
     if scores.windowed:

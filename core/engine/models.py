@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from core.engine.text import Framing
 from core.errors import BadModel
-from core.files import read_json, sync_folder
+from core.files import read_json, sync_file, sync_folder
 from core.models import inspect_model
 
 
@@ -89,6 +90,9 @@ def save_student(
         tokenizer.save_pretrained(beside)
         for name, text in cards.items():
             (beside / name).write_text(text, encoding="utf-8")
+        readable = stat.S_IMODE((beside / "config.json").stat().st_mode)
+        for file in beside.iterdir():  # safetensors lets only the owner read, whatever the umask says
+            file.chmod(readable)
         replace_folder(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -107,7 +111,11 @@ def generation_config(tokenizer: PreTrainedTokenizerBase, framing: Framing, sour
 
 
 def replace_folder(beside: Path, folder: Path) -> None:
-    """Put a finished folder in the place of an older one by renames."""
+    """Put a finished folder in the place of an older one by renames, once every file of it is on the disk."""
+    for file in beside.rglob("*"):
+        if file.is_file():
+            sync_file(file)
+    sync_folder(beside)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

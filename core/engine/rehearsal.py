@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from core import defaults
+from core.devices import memory_bytes
 from core.distill import DistillRecipe
 from core.engine import losses
 from core.engine.bench import Bench
@@ -68,9 +69,7 @@ def halved(session: Session, bench: Bench, micro: int, error: BaseException) -> 
             "Shorten the sequence, turn gradient checkpointing on, or choose a smaller student or teacher.",
         ) from error
     half = max(n for n in range(1, micro // 2 + 1) if bench.per_step % n == 0)
-    gc.collect()
-    if bench.device == "cuda":
-        torch.cuda.empty_cache()
+    free_unused(bench.device)
     session.notice(
         f"{micro} blocks at once did not fit in memory; {half} are taken, with {bench.per_step // half} parts to a step. The result is the same.",
         "warning",
@@ -138,9 +137,17 @@ class MemoryWatch:
         self.growth = max(self._peak, self._process.memory_info().rss) - self._before
 
 
+def free_unused(device: str) -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+
+
 def free_memory(device: str) -> int:
-    """Bytes a run may still take: what torch could allocate on a GPU, what the system can give without swapping on a CPU."""
+    """Bytes a run may still take: what torch could allocate on a GPU, what the system, or this process's control group, can give without
+    swapping on a CPU."""
     if device == "cuda":
         free, _ = torch.cuda.mem_get_info()
         return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
-    return int(psutil.virtual_memory().available)
+    return memory_bytes()[1]

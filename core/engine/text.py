@@ -3,7 +3,8 @@
 A document is `start token? + text + end token`. The split goes by a hash of the text and the seed, so equal texts never stand on
 both sides, and what was held out once is not trained on when text is added (a share is reserved; as much of it as is asked for is
 read). Blocks are packed best-fit from whole documents; every document counts its positions from 0 again, which makes the attention
-of transformers keep documents apart, and its last token predicts nothing.
+of transformers keep documents apart (where an architecture does not, `keeps_documents_apart` says so and a block holds one
+document), and its last token predicts nothing.
 Documents longer than a block are cut in block-long parts, each on its own.
 """
 
@@ -261,6 +262,25 @@ def encode_documents(
     return gathering.corpus()
 
 
+@torch.no_grad()
+def keeps_documents_apart(model: PreTrainedModel) -> bool:
+    """True if a document reads the same behind another one in its block as alone. Tried on the model itself."""
+    was_training = model.training
+    model.eval()
+    try:
+        ids = torch.arange(12, device=model.device)[None] % min(12, model.get_input_embeddings().weight.shape[0])
+        positions = torch.arange(6, device=model.device)
+        packed = model(input_ids=ids, position_ids=torch.cat([positions, positions])[None], use_cache=False).logits[
+            0, 6:
+        ]
+        alone = model(input_ids=ids[:, 6:], position_ids=positions[None], use_cache=False).logits[0]
+        return bool(torch.allclose(packed.float(), alone.float(), rtol=1e-3, atol=1e-3 * float(alone.float().std())))
+    except TypeError:  # it takes no positions at all
+        return False
+    finally:
+        model.train(was_training)
+
+
 def predicted_bytes(text: str, ids: list[int], framing: Framing, tokenizer: PreTrainedTokenizerBase) -> int:
     """The UTF-8 bytes that predictions stand for: the whole text, or all but its first token where no start token predicts that."""
     size = len(text.encode())
@@ -359,10 +379,13 @@ class Blocks(Dataset):
     """Training blocks of one length, in the order of training, over as many epochs as the budget takes.
 
     An item holds `input_ids`, `position_ids` (from 0 in each document) and `labels` (the next token of the same document, or IGNORED),
-    each of shape (length,). There are just enough blocks, a multiple of `per_step`, that `tokens` positions are trained.
+    each of shape (length,). There are just enough blocks, a multiple of `per_step`, that `tokens` positions are trained. With `alone`
+    a block holds one document, for architectures that do not keep them apart.
     """
 
-    def __init__(self, corpus: Corpus, length: int, tokens: int, per_step: int, seed: int, pad: int) -> None:
+    def __init__(
+        self, corpus: Corpus, length: int, tokens: int, per_step: int, seed: int, pad: int, alone: bool = False
+    ) -> None:
         self.corpus = corpus
         self.length = length
         self.pad = pad
@@ -371,7 +394,8 @@ class Blocks(Dataset):
         self._blocks: list[list[tuple[int, int, int]]] = []  # a block: (document, from, to) segments
         epoch = 0
         while self.tokens < tokens or len(self._blocks) % per_step:
-            for block in pack(corpus.lengths, length, np.random.default_rng([seed, epoch]).permutation(len(corpus))):
+            order = np.random.default_rng([seed, epoch]).permutation(len(corpus))
+            for block in pack(corpus.lengths, length, order, alone):
                 self._blocks.append(block)
                 self.tokens += sum(end - start for _, start, end in block)
                 if self.tokens >= tokens and len(self._blocks) % per_step == 0:
@@ -410,7 +434,9 @@ class Blocks(Dataset):
         }
 
 
-def pack(lengths: np.ndarray, length: int, order: np.ndarray) -> Iterator[list[tuple[int, int, int]]]:
+def pack(
+    lengths: np.ndarray, length: int, order: np.ndarray, alone: bool = False
+) -> Iterator[list[tuple[int, int, int]]]:
     """Best fit over a few open blocks: every document goes into the fullest block that still has room for the whole of it.
 
     Yields blocks of (document, from, to) segments of at most `length` tokens together.
@@ -421,6 +447,9 @@ def pack(lengths: np.ndarray, length: int, order: np.ndarray) -> Iterator[list[t
         for start in range(0, size, length):
             end = min(start + length, size)
             if end - start < 2:  # a single token predicts nothing
+                continue
+            if alone:
+                yield [(document, start, end)]
                 continue
             fitting = [index for index, (room, _) in enumerate(open_blocks) if room >= end - start]
             if fitting:

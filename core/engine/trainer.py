@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerContr
 from core import events as ev
 from core.distill import DistillRecipe
 from core.engine import checkpoints, losses
+from core.engine.failures import is_out_of_memory
 from core.engine.session import Session
 from core.engine.text import IGNORED, Blocks
 from core.errors import Trouble
@@ -48,9 +49,9 @@ class DistillTrainer(Trainer):
         self.blocks = blocks
         self.evaluated = evaluated
         self.journalist = Journalist(session, self, seconds_before)
-        self.parts = torch.zeros(
-            3, dtype=torch.float64
-        )  # sums of CE and KL, and the count of targets, since the last log
+        # Sums of CE and KL, and the count of targets, since the last log; and the same before the step under way.
+        self.parts = torch.zeros(3, dtype=torch.float64)
+        self.parts_before_step = self.parts.clone()
         super().__init__(
             model=model,
             args=arguments,
@@ -111,6 +112,7 @@ class DistillTrainer(Trainer):
     def save_last_step(self) -> None:
         """A checkpoint of the weights after the last whole step, if there is none yet: a sealed one is never written over."""
         folder = Path(self.args.output_dir) / f"{checkpoints.PREFIX}{self.state.global_step}"
+        self.parts = self.parts_before_step.clone()
         if checkpoints.sealed_step(folder) is None:
             self._save_checkpoint(self.model, None)
             self.callback_handler.on_save(self.args, self.state, self.control)
@@ -130,7 +132,15 @@ class DistillTrainer(Trainer):
         self.journalist.log_step(self.state.global_step, logs, ce, None if self.teacher is None else kd, total)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        self.evaluated(self.state.global_step, self.tokens_done())
+        try:
+            self.evaluated(self.state.global_step, self.tokens_done())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise Trouble(
+                f"The memory of the device ran out while reading held-out text at step {self.state.global_step}.",
+                "Close other programs, or choose a smaller student or teacher; then resume.",
+            ) from error
         return {}
 
     def tokens_done(self) -> int:
@@ -154,6 +164,7 @@ class Journalist(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.step_began = time.monotonic()
+        self.trainer.parts_before_step = self.trainer.parts.clone()
         if self.tokens_said is None:
             self.tokens_said = self.trainer.tokens_done()
 

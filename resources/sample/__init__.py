@@ -68,5 +68,5 @@ def recipe(home: Home) -> DistillRecipe:
         validation_tokens=4096,
         calibration_blocks=16,
         evaluate_every=25,
-        sample_prompt="Once upon a time, there was a little",
+        sample_prompt="Once upon a time, there was a",
     )

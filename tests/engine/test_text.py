@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import CONTEXT, SEPARATOR, beginnings, tiny_model, train_briefly, write_data, write_tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from core.documents import documents
 from core.engine.text import (
@@ -22,6 +22,7 @@ from core.engine.text import (
     Framing,
     encode_documents,
     find_framing,
+    keeps_documents_apart,
     load_corpus,
     load_framing,
     look_over,
@@ -226,6 +227,27 @@ def test_no_document_attends_to_another_in_its_block(model_type: str, training: 
 
 
 # ----------------------------------------------------------------------------------------------------------- the split
+
+
+@pytest.mark.parametrize(
+    ("model_type", "apart"), [("llama", True), ("gpt2", True), ("gpt_neox", True), ("falcon", False)]
+)
+def test_an_architecture_that_mixes_documents_is_found_out(model_type: str, apart: bool):
+    if model_type == "falcon":
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64}
+        torch.manual_seed(0)
+        config = AutoConfig.for_model("falcon", **sizes, initializer_range=0.3, alibi=True)
+        model = AutoModelForCausalLM.from_config(config)
+    else:
+        model = tiny_model(model_type)
+    assert keeps_documents_apart(model) is apart
+
+
+def test_where_documents_would_mix_a_block_holds_one():
+    corpus = Corpus(np.arange(18, dtype=np.int32), np.array([0, 6, 12, 18]), np.array([5, 5, 5]))
+    blocks = Blocks(corpus, 16, 18, 1, 0, 0, alone=True)
+    assert len(blocks) == 3
+    assert blocks.tokens == 18
 
 
 def test_a_text_never_stands_on_both_sides(tokenizer, tmp_path):
