@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -143,6 +144,14 @@ class DistillRecipe(Recipe):
                         field="out", text=f"{out} is there already. Name a new or empty folder; nothing is overwritten."
                     )
                 )
+            elif (place := _no_place_for(out)) is not None:
+                found.append(
+                    Problem(
+                        field="out",
+                        text=f"The student can't be written to {out}: {place} is no folder that you may write to. "
+                        "Name another place.",
+                    )
+                )
         if self.shape is not None and self.sequence_length is not None and self.sequence_length > self.shape.context:
             found.append(
                 Problem(
@@ -162,3 +171,9 @@ class DistillRecipe(Recipe):
                 )
             )
         return found
+
+
+def _no_place_for(out: Path) -> Path | None:
+    """The nearest existing parent of `out` if nothing can be made in it: the student comes only after hours."""
+    nearest = next(parent for parent in out.absolute().parents if os.path.lexists(parent))
+    return None if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK) else nearest

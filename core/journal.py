@@ -107,6 +107,19 @@ def read_journal(path: Path) -> list[Event]:
     return JournalReader(path).poll()
 
 
+def last_event(path: Path) -> Event | None:
+    """The newest whole event, read from the end of the journal; None if there is none. Raises OSError."""
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        for _, line in _lines_backwards(stream, stream.seek(0, os.SEEK_END)):
+            try:
+                return decode(line)
+            except ValueError:
+                continue
+    return None
+
+
 def _mend(path: Path) -> Event | None:
     """Cut a torn last line off and return the last event that can be read."""
     if not path.exists():

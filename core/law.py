@@ -406,7 +406,7 @@ def _opinion_words(
         words += f", with this teacher {taught:.3f}: {verdict}"
     words += f". Among teachers trained on 20 tokens a parameter the best is {best:g} times the student"
     words += " (the end of the grid, so perhaps further)" if edge else ""
-    words += f"; {flat[0]:g} to {flat[1]:g} times differ by less than {FLAT_SHARE:.0%}."
+    words += f"; {flat[0]:g} to {flat[1]:g} times differ by less than {FLAT_SHARE:.0%}." if flat[0] < flat[1] else "."
     if extrapolated:
         words += " Extrapolated: the law was fitted on models of 143M to 12.6B and a few billion to 512B tokens."
     return words
@@ -551,6 +551,7 @@ class Chinchilla:
     source: str
 
 
+CHINCHILLA_SIZES = (70e6, 16e9)
 EPOCH = Chinchilla(
     1.8172, 482.01, 2085.43, 0.3478, 0.3658, "Epoch AI's refit of Hoffmann et al., Chinchilla (arXiv 2404.10102)"
 )
@@ -609,6 +610,29 @@ def harms_law(size_factor: float, alpha: float = 0.34, beta: float = 0.28) -> Sm
         )
     tokens_factor = rest ** (-1 / beta)
     return SmallerModel(size_factor, tokens_factor, size_factor * tokens_factor - 1)
+
+
+def budget_words(params: float, tokens: float) -> str:
+    """A student's token budget in a sentence: against Chinchilla's, and what its size costs at that compute (Harm's law).
+
+    Both are about training without a teacher; Chinchilla's models had 70M to 16B parameters. Raises `Trouble` for a number that is not positive.
+    """
+    enough = chinchilla_tokens(params)
+    optimal, _ = chinchilla_optimum(6 * _positive("params", params) * _positive("tokens", tokens))
+    words = (
+        f"Without a teacher, a model of {in_words(params)} is compute-optimal at about {in_words(enough)} tokens "
+        f"(Chinchilla{', extrapolated' if _outside(params, CHINCHILLA_SIZES) else ''}); "
+        f"{in_words(tokens)} are {tokens / enough:.2g} times that."
+    )
+    if params >= optimal:
+        return (
+            f"{words} For the compute of this budget {in_words(optimal)} would be the best size: it is not too small."
+        )
+    try:
+        cost = f"takes {harms_law(params / optimal).overhead:.1%} more compute to reach the same loss (Harm's law)"
+    except Trouble:
+        cost = "can't reach the same loss with any amount of data (Harm's law)"
+    return f"{words} For the compute of this budget {in_words(optimal)} would be the best size; this one {cost}."
 
 
 def vocabulary_for(non_vocabulary_params: float, hidden: float) -> float:

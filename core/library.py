@@ -141,7 +141,12 @@ class Library:
         """Bring the index up to date with the run folders; a run that has not changed is read again only if `anew`."""
         known = {row["id"]: row for row in self._rows("select * from runs")}
         here = {run.id: run for run in run_folders.all_runs(self.home)}
-        rows = [_run_row(run, None if anew else known.get(run.id)) for run in here.values()]
+        rows = []
+        for run in here.values():
+            try:
+                rows.append(_run_row(run, None if anew else known.get(run.id)))
+            except OSError:  # it can't be read just now: what is known of it stays
+                continue
         changed = [row for row in rows if row != known.get(row["id"])]
         self._replace("runs", changed, gone=known.keys() - here.keys())
 

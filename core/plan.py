@@ -35,6 +35,7 @@ from core.models import (
     tokenizer_identity,
 )
 from core.numbers import count_text, parse_count
+from core.own_runs import own_law
 from core.recipe import Problem
 from core.shapes import (
     KNOWN_FAMILIES,
@@ -123,6 +124,11 @@ def parse_target(text: str) -> Target:
     'memory'
     """
     wish = text.strip()
+    return _parse_amount(wish) or _parse_folder(wish)
+
+
+def _parse_amount(wish: str) -> Target | None:
+    """The target, or None for what is no amount."""
     if match := _SHARE.fullmatch(wish):
         share = float(match["number"]) / (100 if match["unit"] == "%" else 1)
         if not 0 < share <= 1:
@@ -141,7 +147,7 @@ def parse_target(text: str) -> Target:
     except BadRecipe:
         raise
     except Trouble:
-        return _parse_folder(wish)
+        return None
 
 
 def _parse_folder(wish: str) -> Target:
@@ -211,7 +217,7 @@ def sample_teachers() -> list[Path]:
 
 def models_at_hand(home: Home) -> list[Path]:
     """Model folders that nobody needs to name: students of our runs, the Hub cache, and the sample family."""
-    students = sorted(file.parent for file in home.runs.glob("[!.]*/artifacts/*/config.json"))
+    students = sorted(file.parent for file in home.runs.glob("[!.]*/artifacts/[!.]*/config.json"))
     return [*students, *scan_hub_cache(), *sample_teachers()]
 
 
@@ -349,6 +355,10 @@ class Plan(BaseModel):
     shapes: tuple[Proposal, ...]
     tokens: int
     tokens_reason: str
+    budget_sentence: str
+    own_runs: int
+    own_law: law.Refit | None
+    own_law_sentence: str
     estimate: Estimate
     problems: tuple[Problem, ...]
     devices: tuple[Device, ...]
@@ -403,6 +413,7 @@ def plan(
         measured_tokens_per_second=measured_tokens_per_second,
     )
     problems += _misfit(cost)
+    own = own_law(home)
     return Plan(
         target=target,
         student_params=student_params,
@@ -422,6 +433,10 @@ def plan(
         shapes=tuple(shapes),
         tokens=budget,
         tokens_reason="as asked" if tokens else f"{TOKENS_PER_PARAMETER} tokens for each parameter of the student",
+        budget_sentence=law.budget_words(student.parameters, budget),
+        own_runs=own.runs,
+        own_law=own.refit,
+        own_law_sentence=own.sentence,
         estimate=cost,
         problems=tuple(problems),
         devices=tuple(machine),
@@ -442,6 +457,12 @@ def _place(device: str) -> tuple[Device, str, list[Device]]:
             raise BadRecipe(f"device: {device} can't be used. {found.note}", "Choose another device.")
     names = ", ".join(found.id for found in machine)
     raise BadRecipe(f"device: there is no {device} on this machine.", f"There is {names}; auto chooses.")
+
+
+def check_device(device: str) -> None:
+    """Raise BadRecipe, naming the devices there are, for one that a run can't have on this machine."""
+    if device != "auto":
+        _place(device)
 
 
 def _existing_student(target: Target, allow_remote_code: bool) -> ModelInfo | None:
@@ -547,6 +568,7 @@ def settle(recipe: DistillRecipe) -> DistillRecipe:
     tokens a second is measured, so it alone may come out otherwise until it is settled). Raises BadRecipe with all
     problems and BadModel for a folder that is no usable model.
     """
+    check_device(recipe.device)
     placed = _with_absolute_paths(recipe)
     teacher = inspect_model(Path(placed.teacher), placed.allow_remote_code) if placed.teacher else None
     target = parse_target(placed.student)
@@ -557,6 +579,34 @@ def settle(recipe: DistillRecipe) -> DistillRecipe:
         settled = placed.model_copy(update={"shape": _settled_shape(placed, target, teacher)})
     _raise(recipe_problems(settled, teacher, existing, _student_parameters(settled, teacher, existing)))
     return settled.check()
+
+
+def beside(recipe: DistillRecipe, folder: Path) -> DistillRecipe:
+    """The recipe of a file in `folder`, with its relative paths read from there. A Hub name and a size stay as they are."""
+    student = recipe.student if _parse_amount(recipe.student.strip()) else _model_beside(recipe.student, folder)
+    return recipe.model_copy(
+        update={
+            "teacher": None if recipe.teacher is None else _model_beside(recipe.teacher, folder),
+            "student": student,
+            "data": tuple(_path_beside(item, folder) for item in recipe.data),
+            "out": None if recipe.out is None else _path_beside(recipe.out, folder),
+        }
+    )
+
+
+def _path_beside(path: str, folder: Path) -> str:
+    return str(folder.absolute() / Path(path).expanduser())
+
+
+def _model_beside(name_or_path: str, folder: Path) -> str:
+    placed = _path_beside(name_or_path, folder)
+    if Path(placed).exists() or Path(name_or_path).is_dir():  # a folder of that name where the user stands is not meant
+        return placed
+    try:
+        resolve_model(name_or_path)
+    except BadModel:
+        return placed
+    return name_or_path
 
 
 def _raise(problems: Sequence[Problem]) -> None:
@@ -657,6 +707,8 @@ def recipe_problems(
             same, why = same_tokenizer(existing.tokenizer, teacher.tokenizer)
             if not same:
                 found.append(Problem(field="student", text=_other_tokenizer(existing, teacher, why)))
+        if existing is None:
+            found += _vocabulary_problems(recipe, teacher)
     found += _sequence_problems(recipe, [model for model in (teacher, existing) if model is not None])
     return found
 
@@ -681,6 +733,28 @@ def _builder_problems(recipe: DistillRecipe, teacher: ModelInfo) -> list[Problem
         text = f"{teacher.name} is quantized ({teacher.quantization}); nothing can be cut from it. Take the full model."
         return [Problem(field="teacher", text=text)]
     return []
+
+
+MOST_PADDING = 512  # rows of an embedding beyond its tokenizer's entries, to fill up a multiple that GPUs like
+
+
+def _vocabulary_problems(recipe: DistillRecipe, teacher: ModelInfo) -> list[Problem]:
+    """Why a student described by a config.json alone can't use the tokenizer of its teacher."""
+    path = parse_target(recipe.student).path
+    if path is None:
+        return []
+    config = read_config(path)
+    entries, rows = teacher.tokenizer.vocabulary or teacher.vocabulary, teacher.vocabulary
+    if entries is None or config["model_type"] not in KNOWN_FAMILIES:  # the builder says so
+        return []
+    own = shape_of(config).vocabulary
+    if own == rows or entries <= own <= entries + MOST_PADDING:
+        return []
+    text = (
+        f"{path.name} has a vocabulary of {own:,}, but the tokenizer of its teacher {teacher.name} has {entries:,} "
+        f"entries. Set vocab_size in {path / 'config.json'} to {rows or entries}."
+    )
+    return [Problem(field="student", text=text)]
 
 
 def _size_problems(teacher: ModelInfo, student_params: int | None) -> list[Problem]:

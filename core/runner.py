@@ -13,7 +13,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from core.runs import RunFolder
 
 TICK_S = 0.2
 LOOK_AT_MACHINE_S = 5.0
+OTHER_DEVICE = (  # a made run keeps its recipe for good
+    "To run it on another: `stillroom recipe RUN --out FILE`, change the device in the file, then "
+    "`stillroom distill --recipe FILE`."
+)
 EXIT_LOCKED = 75  # the engine's exit code when another engine holds the run
 
 log = logging.getLogger("stillroom.runner")
@@ -59,6 +64,7 @@ class Runner:
         self.machine = machine()
         self.alive: dict[str, Engine] = {}
         self._waiting: set[str] = set()
+        self._told: set[str] = set()
         self._looked_at = time.monotonic()
         for run in runs.all_runs(home):
             self._adopt_if_locked(run)
@@ -66,7 +72,8 @@ class Runner:
     def tick(self) -> bool:
         """One round: see who ended, start who may. False when nothing lives and nothing waits."""
         for run_id, engine in list(self.alive.items()):
-            self._look_after(RunFolder(self.home.runs / run_id), engine)
+            with self._one_folder(run_id):
+                self._look_after(RunFolder(self.home.runs / run_id), engine)
         queue = runs.queue(self.home)
         waiting = {run.id for run in queue}
         for run_id in self._waiting - waiting - self.alive.keys():  # another runner's engine came up late and took it
@@ -77,10 +84,21 @@ class Runner:
                 self._start_if_free(run)
         return bool(self.alive) or bool(queue)
 
+    @contextmanager
+    def _one_folder(self, run_id: str) -> Iterator[None]:
+        """A folder that can't be read just now holds up no other run; it is looked at again in the next round."""
+        try:
+            yield
+        except OSError as error:
+            if run_id not in self._told:
+                self._told.add(run_id)
+                log.warning("%s can't be read: %s", run_id, error)
+
     def _adopt_if_locked(self, run: RunFolder) -> None:
-        if run.lock_held():
-            said = run.history().engine
-            self.alive[run.id] = Engine(said.device if said else default_device(self.machine)[0].id)
+        with self._one_folder(run.id):
+            if run.lock_held():
+                said = run.history().engine
+                self.alive[run.id] = Engine(said.device if said else default_device(self.machine)[0].id)
 
     def _look_after(self, run: RunFolder, engine: Engine) -> None:
         if engine.process is None:
@@ -165,11 +183,11 @@ def free_device(wanted: str, share: bool, machine: list[Device], busy: Iterable[
     known = {device.id: device for device in machine}
     if wanted != "auto":
         if wanted not in known:
-            raise Trouble(
-                f"This machine has no device {wanted}.", f"It has {', '.join(known)}: change the recipe's device."
-            )
+            raise Trouble(f"This machine has no device {wanted}.", f"It has {', '.join(known)}. {OTHER_DEVICE}")
         if not known[wanted].usable:
-            raise Trouble(f"The device {wanted} can't be used. {known[wanted].note}", "Or change the recipe's device.")
+            raise Trouble(
+                f"The device {wanted} can't be used. {known[wanted].note}", f"Or take another. {OTHER_DEVICE}"
+            )
         return wanted if share or wanted not in taken else None
     usable = [device for device in machine if device.usable]
     candidates = [device for device in usable if device.id != "cpu"] or usable

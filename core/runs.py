@@ -178,7 +178,7 @@ def new_run(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFold
 
 
 def all_runs(home: Home) -> Iterator[RunFolder]:
-    """Every run folder, oldest first. Folders that are half made or being removed begin with a dot and are left out."""
+    """Every run folder that can be read, oldest first. Those half made or being removed begin with a dot: left out."""
     try:
         with os.scandir(home.runs) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
@@ -186,13 +186,34 @@ def all_runs(home: Home) -> Iterator[RunFolder]:
         return
     for name in names:
         run = RunFolder(home.runs / name)
-        if not _is_ghost(run):
+        if not _is_ghost(run) and unreadable(run) is None:
             yield run
+
+
+def unreadable_runs(home: Home) -> list[str]:
+    """The files and folders that keep runs out of `all_runs`, for want of permission."""
+    with os.scandir(home.runs) as entries:
+        folders = sorted(entry.path for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [str(found) for folder in folders if (found := unreadable(RunFolder(Path(folder)))) is not None]
+
+
+def unreadable(run: RunFolder) -> Path | None:
+    """The folder or file of the run that this user may not read, if there is one."""
+    if not os.access(run.path, os.R_OK | os.X_OK):
+        return run.path if run.path.exists() else None
+    for file in (run.journal, run.recipe_file, run.lock_file):
+        # the second look tells one that was made just now from one that can't be read
+        if not os.access(file, os.R_OK) and file.exists() and not os.access(file, os.R_OK):
+            return file
+    return None
 
 
 def _is_ghost(run: RunFolder) -> bool:
     """A folder that a lock made anew after the run was discarded: an engine on its way found no run any more."""
-    return not run.recipe_file.exists() and not run.journal.exists()
+    try:
+        return not run.recipe_file.exists() and not run.journal.exists()
+    except OSError:  # nobody knows what is in a folder that can't be read
+        return False
 
 
 def find_run(home: Home, wanted: str) -> RunFolder:
@@ -354,7 +375,10 @@ def _end_process(run: RunFolder) -> None:
         return
     try:
         process = psutil.Process(engine.pid)
-        if abs(process.create_time() - engine.pid_created) < 2.0:
+        # a clock that was set meanwhile moves the creation times of all processes, but not what they were called with
+        called = process.cmdline()
+        ours = "core.engine" in called and str(run.path.absolute()) in called
+        if ours or abs(process.create_time() - engine.pid_created) < 2.0:
             for one in [*process.children(recursive=True), process]:
                 one.kill()
     except psutil.Error:

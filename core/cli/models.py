@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from core.cli import FINISHED, home_of
 from core.cli.output import Output
 from core.devices import default_device, devices
-from core.library import Library
-from core.models import ModelEntry, ModelInfo, inspect_model, resolve_model
+from core.errors import Trouble
+from core.library import Ancestor, Library
+from core.models import ModelEntry, ModelInfo, inspect_model, name_of, resolve_model
 from core.numbers import bytes_text, count_text
 
 
@@ -27,8 +28,37 @@ def inspect_command(arguments: argparse.Namespace, output: Output) -> int:
     output.table(["", str(info.path)], [[name, value] for name, value in _facts(info) if value])
     for problem in info.problems:
         output.say(f"Note: {problem}")
-    output.result(info.model_dump(mode="json"))
+    ancestors = _ancestors(info, arguments, output) if info.lineage else []
+    for depth, link in enumerate(ancestors):
+        size = f" ({count_text(link.parameters)})" if link.parameters else ""
+        made = f", made by run {link.run}{'' if link.run_known else ' (not in this data folder)'}" if link.run else ""
+        output.say(f"{'  ' * depth}{'learnt from ' if depth else ''}{link.name}{size}{made}")
+    output.result({**info.model_dump(mode="json"), "ancestors": [asdict(link) for link in ancestors]})
     return FINISHED
+
+
+def _ancestors(info: ModelInfo, arguments: argparse.Namespace, output: Output) -> list[Ancestor]:
+    """The model and its teachers, up to the one that nobody here made; without a library, as its own record says."""
+    made = info.lineage
+    assert made is not None
+    own = Ancestor(str(info.path), info.name, info.parameters, at_hand=False, run=made.run, scores=made.scores)
+    teacher = made.teacher
+    try:
+        with Library(home_of(arguments)) as library:
+            library.refresh_runs()
+            library.refresh_models()
+            chain = library.lineage(info.path)
+            if chain[0].run is None:  # the library doesn't know this folder
+                own = replace(own, run_known=made.run in {run.id for run in library.runs()})
+                chain = [own, *(library.lineage(Path(teacher.path)) if teacher else [])]
+    except Trouble as trouble:
+        output.note(str(trouble))
+        chain = [own]
+    if teacher and len(chain) == 1:
+        chain.append(Ancestor(teacher.path, name_of(Path(teacher.path)), teacher.parameters, at_hand=False))
+    if teacher and chain[1].parameters is None:
+        chain[1] = replace(chain[1], parameters=teacher.parameters)
+    return chain
 
 
 def _facts(info: ModelInfo) -> Iterator[tuple[str, str]]:

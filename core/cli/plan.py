@@ -12,6 +12,7 @@ from core import runner, runs
 from core.cli import FINISHED, home_of
 from core.cli.flags import absolute, count
 from core.cli.output import Output
+from core.cli.report import waiting_words
 from core.distill import Builder, DistillRecipe
 from core.errors import BadRecipe, Trouble
 from core.home import Home
@@ -20,9 +21,11 @@ from core.measure import measurement
 from core.models import resolve_model, scan_folder
 from core.numbers import bytes_text, count_text, duration_text
 from core.plan import Plan, parse_target, plan, settle
+from core.runs import RunFolder
 from core.state import State
 
 MOST_ROWS = 20
+LOOK_AT_QUEUE_EVERY_S = 3.0
 MOST_SHAPES = 5
 
 
@@ -96,11 +99,8 @@ def _measure(home: Home, made: Plan, arguments: argparse.Namespace, output: Outp
     run = runs.new_run(home, measurement(recipe, made.estimate.choices))
     try:
         runs.enqueue(home, run)
-        runner.ensure_runner(home)
         output.note("Measuring a few steps …")
-        while not (state := run.state()).ended:
-            time.sleep(0.2)
-        history = run.history()
+        state, history = _until_measured(home, run, output), run.history()
     finally:
         runs.discard(run)
     if state is not State.FINISHED:
@@ -112,9 +112,26 @@ def _measure(home: Home, made: Plan, arguments: argparse.Namespace, output: Outp
     return history.results
 
 
+def _until_measured(home: Home, run: RunFolder, output: Output) -> State:
+    """Wait for the end of the run; while it waits itself, say for what, and see to it that a runner lives."""
+    told, looked_at = "", float("-inf")
+    while not (state := run.state()).ended:
+        if state is State.QUEUED and time.monotonic() - looked_at >= LOOK_AT_QUEUE_EVERY_S:
+            looked_at = time.monotonic()
+            runner.ensure_runner(home)
+            words = waiting_words(run, home)
+            if words != told:
+                output.note(f"{words} Ctrl-C gives up.")
+            told = words
+        time.sleep(0.2)
+    return state
+
+
 def _show(made: Plan, output: Output) -> None:
     output.say(f"A student of {count_text(made.student_params)} parameters ({made.student_reason}).")
     output.say(f"{made.sentence}\n  {made.source}\n")
+    if made.own_runs:
+        output.say(f"{made.own_law_sentence}\n")
     if made.teacher:
         output.say(f"{made.teacher.name}: {made.teacher.badge}. {made.teacher.badge_sentence}\n")
         if made.assistants.sizes:
@@ -170,6 +187,7 @@ def _show_cost(made: Plan, output: Output) -> None:
     output.say(
         f"{cost.sentence} {count_text(made.tokens)} tokens, {made.tokens_reason}. {made.device_reason.rstrip('.')}."
     )
+    output.say(made.budget_sentence)
     rows = [
         [kind, part.name, bytes_text(part.bytes), f"±{part.error:.0%}", part.reason]
         for kind, parts in (("memory", cost.memory), ("disk", cost.disk))

@@ -25,6 +25,8 @@ def runs_arguments(parser: argparse.ArgumentParser) -> None:
 def runs_command(arguments: argparse.Namespace, output: Output) -> int:
     home = home_of(arguments)
     listed = list_runs(home)
+    for path in runs.unreadable_runs(home):
+        output.note(f"A run is left out: {path} can't be read. Change its permissions, or remove it.")
     if not listed:
         output.say(f"No runs yet in {home.runs}. `stillroom sample` makes a first one.")
     else:
@@ -42,9 +44,12 @@ def list_runs(home: Home) -> list[dict[str, Any]]:
     places = {run.id: place for place, run in enumerate(runs.queue(home), 1)}
     listed = []
     for run in runs.all_runs(home):
-        history = run.history()
-        state = run.state(history)
-        listed.append({**facts(run, history, state), "position": places.get(run.id)})
+        try:
+            history = run.history()
+            state = run.state(history)
+            listed.append({**facts(run, history, state), "position": places.get(run.id)})
+        except OSError:  # it was removed, or its disk went away, while we looked
+            continue
     return listed
 
 

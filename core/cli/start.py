@@ -15,7 +15,7 @@ from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.models import resolve_model
-from core.plan import settle
+from core.plan import beside, check_device, settle
 from core.recipe import Recipe, parse_recipe, read_recipe
 from core.runs import RunFolder
 
@@ -151,6 +151,7 @@ def again_command(arguments: argparse.Namespace, output: Output) -> int:
 
 def start(home: Home, recipe: Recipe, output: Output, *, detach: bool, made_from: str | None = None) -> int:
     """Write the run folder, enter it in the queue, see that a runner lives, and follow."""
+    check_device(recipe.device)
     run = runs.new_run(home, recipe, made_from)
     runs.enqueue(home, run)
     return _go(home, run, output, detach=detach)
@@ -174,7 +175,9 @@ def _distill_recipe(arguments: argparse.Namespace) -> DistillRecipe:
     fields: dict[str, Any] = {"kind": "distill"}
     where = "The command"
     if arguments.recipe:
-        fields, where = read_recipe(arguments.recipe).model_dump(mode="json"), str(arguments.recipe)
+        where = str(arguments.recipe)
+        kept = _of_distillation(read_recipe(arguments.recipe), where)
+        fields = beside(kept, arguments.recipe.parent).model_dump(mode="json")
         if SETTLED_BY & flags.keys():
             fields["shape"] = None
     fields |= flags
@@ -183,7 +186,10 @@ def _distill_recipe(arguments: argparse.Namespace) -> DistillRecipe:
             raise BadRecipe(
                 f"--{name} is missing.", f"Say it like --{name} {example}; `stillroom distill --help` tells more."
             )
-    recipe = parse_recipe(fields, where)
+    return _of_distillation(parse_recipe(fields, where), where)
+
+
+def _of_distillation(recipe: Recipe, where: str) -> DistillRecipe:
     if not isinstance(recipe, DistillRecipe):
         raise BadRecipe(f"{where} is a recipe of the kind {recipe.kind}, not distill.")
     return recipe

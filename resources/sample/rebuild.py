@@ -29,7 +29,7 @@ from resources.sample.tokenizer import build_tokenizer
 
 STORIES_PER_TOKEN = 1 / 180
 TEXT_TOKENS = 6_000_000
-TOKENS = {"stories-0.8M": 6_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
+TOKENS = {"stories-0.8M": 2_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
 LEARNING_RATES = {"stories-0.8M": 4e-3, "stories-2M": 4e-3, "stories-5M": 3e-3}
 
 
@@ -51,7 +51,13 @@ def main() -> int:
         target = arguments.into / name
         _install(run.artifacts / "student", target)
         evaluation = _finished(
-            home, EvaluateRecipe(name=f"score {name}", model=str(target), data=(str(held_out),), skills=SKILL_QUESTIONS)
+            home,
+            EvaluateRecipe(
+                name=f"score {name}",
+                model=str(run.artifacts / "student"),
+                data=(str(held_out),),
+                skills=SKILL_QUESTIONS,
+            ),
         )
         scores[name] = evaluation.history().results
     _print(scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -568,3 +569,57 @@ def test_a_curve_keeps_its_peaks_however_many_points_it_has() -> None:
     assert top.startswith("9.00 ┤")
     assert any("\u2800" < character <= "\u28ff" for character in top)
     assert "99999 step" in axis
+
+
+# ------------------------------------------------------------------------------------------------- devices and lineage
+
+
+def test_no_run_is_made_for_a_device_that_is_not_there(
+    home: Home, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(text.parent), "--data", str(text), "--device", "gpu", "--json"]) == 2
+    assert "no gpu on this machine" in last_line(capsys)["error"]
+    assert list(runs.all_runs(home)) == []
+
+
+def test_a_measurement_that_waits_says_so_and_calls_the_runner_again(
+    home: Home, run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.cli import plan as plan_cli
+    from core.cli.output import Output
+
+    calls: list[Home] = []
+
+    def ensure_runner(of: Home) -> None:
+        calls.append(of)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "ensure_runner", ensure_runner)
+    monkeypatch.setattr(plan_cli, "LOOK_AT_QUEUE_EVERY_S", 0.0)
+    runs.enqueue(home, run)
+    with pytest.raises(KeyboardInterrupt):
+        plan_cli._until_measured(home, run, Output(json=True))
+    assert capsys.readouterr().err == "Waiting to start. Ctrl-C gives up.\n"
+
+
+def test_inspect_tells_the_lineage_of_a_student(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not STORIES.is_dir():
+        pytest.skip("needs ../shared/models/stories3m")
+    student = tmp_path / "student"
+    shutil.copytree(STORIES, student)
+    grandparent = {"path": str(tmp_path / "gone"), "parameters": 9_000_000}
+    middle = tmp_path / "models" / "middle"
+    shutil.copytree(STORIES, middle)
+    (middle / "stillroom.json").write_text(json.dumps({"run": "first", "teacher": grandparent}))
+    (student / "stillroom.json").write_text(json.dumps({"run": "second", "teacher": {"path": str(middle)}}))
+    assert main(["models", "add", str(middle.parent)]) == 0
+    capsys.readouterr()
+    assert main(["inspect", str(student), "--json"]) == 0
+    answer = last_line(capsys)
+    assert answer["lineage"]["run"] == "second"
+    assert [link["run"] for link in answer["ancestors"]] == ["second", "first", None]
+    assert main(["inspect", str(student)]) == 0
+    told = capsys.readouterr().out
+    assert "learnt from middle (3.15M), made by run first" in told
+    assert "learnt from gone (9M)" in told

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import events as ev
-from core.journal import JournalReader, JournalWriter, read_journal
+from core.journal import JournalReader, JournalWriter, last_event, read_journal
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_OF_EACH: list[ev.Event] = [
@@ -260,3 +260,15 @@ def test_a_writer_killed_again_and_again_leaves_no_gap(tmp_path: Path) -> None:
     seqs = [event.seq for event in read_journal(path)]
     assert len(seqs) > 3
     assert seqs == list(range(len(seqs)))
+
+
+def test_the_last_event_is_found_without_reading_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert last_event(path) is None
+    with JournalWriter(path) as journal:
+        journal.append(ev.RunStarted("cpu", 1, 0.0))
+        said = journal.append(ev.RunFinished({"parameters": 7}))
+    with path.open("ab") as stream:
+        stream.write(b'{"kind": "StepLogged", "st')
+    assert last_event(path) == said
+    assert path.read_bytes().endswith(b"st")  # nothing is mended by a look

@@ -411,3 +411,20 @@ def test_the_vocabulary_formula_at_its_anchor():
 )
 def test_sizes_are_said_in_three_digits(params, words):
     assert law.in_words(params) == words
+
+
+def test_a_best_teacher_that_stands_alone_is_no_range():
+    alone, among = law.second_opinion(1e5, 2e6, None), law.second_opinion(1e9, 100e9, None)
+    assert alone.flat_ratios == (100, 100)
+    assert "differ by less" not in alone.sentence
+    assert "differ by less than 1%" in among.sentence
+
+
+def test_the_budget_is_held_against_chinchilla_and_harms_law():
+    students, enough = 400e6, law.chinchilla_tokens(400e6)
+    assert "not too small" in law.budget_words(students, enough / 2)
+    optimal, tokens = law.chinchilla_optimum(1e20)
+    said = law.budget_words(optimal / 2, tokens * 2)  # the same compute for half the size
+    assert f"{law.harms_law(0.5).overhead:.1%} more compute" in said
+    assert "extrapolated" not in said
+    assert "extrapolated" in law.budget_words(1e6, 20e6)

@@ -12,13 +12,16 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import core.plan
+from core import events as ev
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel, BadRecipe
 from core.estimate import Figure
 from core.home import Home
+from core.journal import JournalWriter
 from core.models import entry_of, expected_tensors
-from core.plan import Plan, parse_target, plan, rank_teachers, settle
+from core.plan import Plan, beside, parse_target, plan, rank_teachers, settle
+from core.runs import new_run
 from core.shapes import config_for, count_parameters, shape_of, validate_cut
 
 CPU = Device("cpu", "a CPU", 16 * 2**30, 8 * 2**30, False, "", cores=4)
@@ -202,7 +205,7 @@ def test_the_hub_cache_and_students_of_earlier_runs_are_at_hand(home: Home, tmp_
     save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
     save(home.runs / "a run" / "artifacts" / "student", llama(layers=5))
     names = {found.name for found in plan(home, parse_target("100K")).candidates}
-    assert names == {"some/model", "student"}
+    assert names == {"some/model", "a run"}
 
 
 def test_a_teacher_of_the_same_tokenizer_goes_first(home: Home, tmp_path: Path) -> None:
@@ -375,3 +378,79 @@ def test_all_that_is_missing_is_said_at_once(text: Path) -> None:
 
 def test_an_existing_model_must_be_named(teacher: Path, text: Path) -> None:
     assert "0.4x is no model folder" in refusal(recipe_for(teacher, text, init="existing"))
+
+
+def test_a_device_that_is_not_there_is_refused_before_a_run_is_made(teacher: Path, text: Path) -> None:
+    assert "no gpu on this machine. There is cpu; auto chooses" in refusal(recipe_for(teacher, text, device="gpu"))
+    assert settle(recipe_for(teacher, text, device="cpu")).device == "cpu"
+
+
+def test_a_described_student_of_another_vocabulary_is_refused(teacher: Path, tmp_path: Path, text: Path) -> None:
+    described = save(tmp_path / "described", llama(hidden=96, vocab_size=700), weights=False)
+    said = refusal(recipe_for(teacher, text, student=str(described), init="scratch"))
+    assert "vocabulary of 700" in said
+    assert "vocab_size" in said
+
+
+def test_paths_in_a_recipe_file_are_read_from_its_folder(
+    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sub"
+    save(folder / "teacher", llama())
+    save(tmp_path / "teacher", llama(layers=2))
+    (folder / "0.4x").mkdir()  # a size all the same
+    save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
+    monkeypatch.chdir(tmp_path)
+    placed = beside(recipe_for(Path("teacher"), Path("t.txt"), out="../out"), Path("sub"))
+    assert placed.teacher == str(folder / "teacher")
+    assert (placed.student, placed.data) == ("0.4x", (str(folder / "t.txt"),))
+    assert placed.out == str(folder / "../out")
+    assert beside(recipe_for(Path("some/model"), text), folder).teacher == "some/model"
+    assert beside(recipe_for(None, text, student="teacher"), folder).student == str(folder / "teacher")
+    assert beside(recipe_for(Path("absent"), text), folder).teacher == str(folder / "absent")
+
+
+def test_a_student_that_is_half_written_is_not_at_hand(home: Home) -> None:
+    save(home.runs / "a run" / "artifacts" / ".student.part", llama())
+    assert core.plan.models_at_hand(home) == []
+
+
+# --- the user's own runs ----------------------------------------------------------------------------------------------
+
+
+def finished(home: Home, text: str, student: int, teacher: int, bits: float | None, **changes: Any) -> None:
+    recipe = DistillRecipe.model_validate(
+        {"teacher": "/t", "student": "0.4x", "data": (text,), "tokens": 100, "name": "own"} | changes
+    )
+    with JournalWriter(new_run(home, recipe).journal) as journal:
+        after = {"bits_per_byte": bits}
+        journal.append(
+            ev.RunFinished({"parameters": student, "teacher_parameters": teacher, "after": after, "steps": 1})
+        )
+
+
+def test_own_runs_refit_the_law(home: Home) -> None:
+    assert plan(home, parse_target("1M")).own_runs == 0
+    for student in (100_000, 200_000):
+        for ratio in (2, 3, 4):
+            finished(home, "/mine.txt", student, ratio * student, 1 + abs(ratio - 3) / 10)
+    made = plan(home, parse_target("1M"))
+    assert (made.own_runs, made.own_law) == (6, None)
+    assert "Run 1 more student size" in made.own_law_sentence
+    for ratio in (2, 3, 4):
+        finished(home, "/mine.txt", 400_000, ratio * 400_000, 1 + abs(ratio - 3) / 10)
+    finished(home, "/other.txt", 400_000, 9 * 400_000, 0.1)
+    finished(home, "/mine.txt", 400_000, 9 * 400_000, 0.1, use_teacher=False)
+    finished(home, "/mine.txt", 400_000, 9 * 400_000, None)
+    made = plan(home, parse_target("1M"))
+    assert made.own_law is not None
+    assert (made.own_runs, made.own_law.ratio) == (9, pytest.approx(3))
+    assert "3.00 times the student" in made.own_law_sentence
+    assert made.model_dump(mode="json")["own_law"]["n"] == 3
+
+
+def test_own_runs_that_cannot_be_read_do_not_stop_a_plan(home: Home) -> None:
+    finished(home, "/mine.txt", 100, 250, 1.0)
+    finished(home, "/mine.txt", 100, 300, 1.0)
+    next(home.runs.glob("*/recipe.json")).write_text("{")
+    assert plan(home, parse_target("1M")).own_runs == 1

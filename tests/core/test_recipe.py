@@ -146,3 +146,17 @@ def test_an_evaluation_needs_a_model_and_something_to_read(tmp_path: Path) -> No
     found = EvaluateRecipe(model="/no/model", teacher="/no/teacher").problems()
     assert [problem.field for problem in found] == ["model", "teacher", "data"]
     assert EvaluateRecipe(model=str(tmp_path), skills=5).problems() == []
+
+
+def test_a_student_that_could_not_be_written_is_refused_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(out: Path) -> list[str]:
+        recipe = DistillRecipe(student="0.4x", data=("a.txt",), tokens=100, out=str(out))
+        return [problem.text for problem in recipe.problems() if problem.field == "out"]
+
+    (tmp_path / "a file").write_text("")
+    assert said(tmp_path / "new" / "deep" / "student") == []
+    assert f"{tmp_path / 'a file'} is no folder that you may write to" in said(tmp_path / "a file" / "student")[0]
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    assert f"{tmp_path} is no folder" in said(tmp_path / "new" / "student")[0]

@@ -488,3 +488,21 @@ def test_a_runner_that_cannot_be_started_is_a_trouble(home: Home) -> None:
     home.runner_log.mkdir()
     with pytest.raises(Trouble, match="can't be started"):
         ensure_runner(home)
+
+
+def test_a_folder_that_cannot_be_read_holds_up_no_other_run(
+    home: Home, started: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill, well = waiting(home, "finish 0"), waiting(home, "finish 0")
+    runs.unqueue(ill)
+    look = RunFolder.lock_held
+
+    def lock_held(run: RunFolder) -> bool:
+        if run.id == ill.id:
+            raise PermissionError(13, "Permission denied", str(run.lock_file))
+        return look(run)
+
+    monkeypatch.setattr(RunFolder, "lock_held", lock_held)
+    to_the_end(Runner(home, lambda: [CPU]))
+    assert started == [(well.id, "cpu")]
+    assert well.history().said is State.FINISHED

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -436,3 +437,50 @@ def test_a_process_that_merely_has_the_number_of_an_engine_is_left_alone(
     assert psutil.pid_exists(process.pid)
     assert process.poll() is None
     assert run.path.is_dir()
+
+
+def test_an_engine_is_known_by_its_command_line_after_the_clock_was_set(home: Home) -> None:
+    run = new(home)
+    code = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1] + '/engine.lock'); "
+    code += "lock.acquire(); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(run.path), "core.engine"])
+    try:
+        deadline = time.monotonic() + 20
+        while not run.lock_held() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        tell(run, ev.RunStarted("cpu", process.pid, psutil.Process(process.pid).create_time() + 86_400))
+        runs.discard(run, patience_s=1.0)
+        assert process.wait(10) != 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_without_permission_is_left_out_and_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = new(home), new(home)
+    tell(good, ev.RunStarted("cpu", 1, 0.0))
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != bad.path and may(path, mode))
+    assert [run.id for run in runs.all_runs(home)] == [good.id]
+    assert runs.unreadable_runs(home) == [str(bad.path)]
+    runs.tidy(home)
+    assert bad.path.is_dir()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions work in another way there")
+def test_permissions_of_the_system_are_heeded() -> None:
+    code = "import os, sys; from pathlib import Path; from core import runs; from core.home import Home; "
+    code += "os.getuid() or os.setuid(65534); "  # root may read everything
+    code += "print([run.id for run in runs.all_runs(Home(Path(sys.argv[1])))])"
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
+        home = Home.find(folder)
+        good, closed, half = new(home), new(home), new(home)
+        home.root.chmod(0o755)
+        tell(half, ev.RunStarted("cpu", 1, 0.0))
+        half.journal.chmod(0)
+        closed.path.chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        closed.path.chmod(0o755)
+    assert done.stdout.strip() == str([good.id]), done.stderr
