@@ -29,7 +29,7 @@ from resources.sample.tokenizer import build_tokenizer
 
 STORIES_PER_TOKEN = 1 / 180
 TEXT_TOKENS = 6_000_000
-TOKENS = {"stories-0.8M": 2_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
+TOKENS = {"stories-0.8M": 6_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
 LEARNING_RATES = {"stories-0.8M": 4e-3, "stories-2M": 4e-3, "stories-5M": 3e-3}
 
 
