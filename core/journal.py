@@ -77,17 +77,26 @@ class JournalReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bad_lines = 0
+        self.restarts = 0  # how often another, shorter file was found in its place
+        self.behind = False
         self._offset = 0  # just after the last whole line that was read
 
-    def poll(self) -> list[Event]:
-        """The events written since the last call, oldest first. Starts again if a shorter file took the place."""
+    def poll(self, most_bytes: int | None = None) -> list[Event]:
+        """The events written since the last call, oldest first. Starts again if a shorter file took the place.
+
+        With `most_bytes`, about so much of the file at a time: `behind` tells whether there is more.
+        """
         try:
             with self.path.open("rb") as stream:
-                if os.fstat(stream.fileno()).st_size < self._offset:
+                size = os.fstat(stream.fileno()).st_size
+                if size < self._offset:
                     self._offset, self.bad_lines = 0, 0
+                    self.restarts += 1
                 stream.seek(self._offset)
-                new = stream.read()
+                new = stream.read() if most_bytes is None else stream.read(most_bytes) + stream.readline()
+                self.behind = stream.tell() < size
         except FileNotFoundError:
+            self.behind = False
             return []
         *lines, torn = new.split(b"\n")
         self._offset += len(new) - len(

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -34,8 +36,9 @@ from core.state import History, State, state_of
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-FORMAT = 1  # of the tables, kept in PRAGMA user_version: raise it when they change, and the index is made anew
+FORMAT = 2  # of the tables, kept in PRAGMA user_version: raise it when they change, and the index is made anew
 INSPECTION = 1  # raise it when core.models learns to see more: every model is inspected again then
+SPARK_POINTS = 32
 PATIENCE_S = 10.0  # how long to wait while another program writes
 
 
@@ -71,6 +74,10 @@ class RunSummary:
     made_from: str | None = None
     failure: str | None = None
     size_bytes: int | None = None
+    tags: tuple[str, ...] = ()
+    spark: tuple[float, ...] = ()  # at most SPARK_POINTS of its total losses, evenly over its steps
+    position: float | None = None  # in the queue, if it waits
+    seconds_left: float | None = None  # of training, while it is alive
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,10 @@ class Ancestor:
 
 # --- the tables -------------------------------------------------------------------------------------------------------
 
+_FLOATS = ("created", "started", "updated", "share", "last_loss", "bits_per_byte", "position", "seconds_left")
+_LISTS = ("tags", "spark")  # kept as JSON
 _RUN_COLUMNS = {column.name: str for column in fields(RunSummary)} | {
-    **dict.fromkeys(("created", "started", "updated", "share", "last_loss", "bits_per_byte"), float),
+    **dict.fromkeys(_FLOATS, float),
     **dict.fromkeys(("teacher_parameters", "student_parameters", "step", "steps", "tokens", "size_bytes"), int),
     "said": str,  # how its journal ends; the state follows from it and the lock
     "change_key": str,
@@ -137,14 +146,17 @@ class Library:
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
-    def refresh_runs(self, *, anew: bool = False) -> None:
-        """Bring the index up to date with the run folders; a run that has not changed is read again only if `anew`."""
+    def refresh_runs(self, *, anew: bool = False, history: Callable[[RunFolder], History] | None = None) -> None:
+        """Bring the index up to date with the run folders; a run that has not changed is read again only if `anew`.
+
+        `history` folds the journal of one that has changed; who looks often reads only what is new there.
+        """
         known = {row["id"]: row for row in self._rows("select * from runs")}
         here = {run.id: run for run in run_folders.all_runs(self.home)}
         rows = []
         for run in here.values():
             try:
-                rows.append(_run_row(run, None if anew else known.get(run.id)))
+                rows.append(_run_row(run, None if anew else known.get(run.id), history or RunFolder.history))
             except OSError:  # it can't be read just now: what is known of it stays
                 continue
         changed = [row for row in rows if row != known.get(row["id"])]
@@ -154,7 +166,7 @@ class Library:
         """All runs of the index, oldest first."""
         names = [column.name for column in fields(RunSummary)]
         rows = self._rows("select * from runs order by id")
-        return [RunSummary(**{name: row[name] for name in names}) for row in rows]
+        return [_summary({name: row[name] for name in names}) for row in rows]
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -207,6 +219,10 @@ class Library:
             except ValidationError:  # written by another version; the next refresh sees to it
                 continue
         return found
+
+    def model_sources(self) -> dict[Path, str]:
+        """Where each model comes from: added, run, hub or sample."""
+        return {Path(row["path"]): row["source"] for row in self._rows("select path, source from models")}
 
     def lineage(self, model: Path) -> list[Ancestor]:
         """The model, the teacher it was distilled from, that one's teacher, and so on, as far as it is known."""
@@ -313,10 +329,17 @@ def sample_models() -> list[Path]:
     return sample_teachers()
 
 
+def _summary(row: dict[str, Any]) -> RunSummary:
+    lists = {name: tuple(json.loads(row[name])) for name in _LISTS}
+    return RunSummary(**(row | lists))
+
+
 # --- what a row says --------------------------------------------------------------------------------------------------
 
 
-def _run_row(run: RunFolder, old: dict[str, Any] | None) -> dict[str, Any]:
+def _run_row(
+    run: RunFolder, old: dict[str, Any] | None, history: Callable[[RunFolder], History]
+) -> dict[str, Any]:
     """The row of a run. Its journal is folded only if it has changed."""
     held = run.lock_held()  # before the journal: an engine that ends meanwhile has said its last word by then
     queued, stop = run.queue_entry.exists(), run.stop_request.exists()
@@ -324,9 +347,12 @@ def _run_row(run: RunFolder, old: dict[str, Any] | None) -> dict[str, Any]:
     if old is not None and old["change_key"] == key:
         row = dict(old)
     else:
-        row = {**_recipe_part(run), **_history_part(run, run.history()), "change_key": key}
+        row = {**_recipe_part(run), **_history_part(run, history(run)), "change_key": key}
     said = State(row["said"]) if row["said"] else None
-    row["state"] = str(state_of(said, lock_held=held, queued=queued, stop_requested=stop))
+    state = state_of(said, lock_held=held, queued=queued, stop_requested=stop)
+    row["state"], row["position"] = str(state), run.position() if queued else None
+    if not state.alive:
+        row["seconds_left"] = None
     return row
 
 
@@ -345,6 +371,7 @@ def _recipe_part(run: RunFolder) -> dict[str, Any]:
         "name": str(meta.get("name") or run.id),
         "created": _number(meta.get("created")),
         "made_from": meta.get("made_from"),
+        "tags": json.dumps([str(tag) for tag in _list(meta.get("tags"))]),
         "teacher": getattr(recipe, "teacher", None),
         "student": asked.student if asked else None,
         "out": asked.out if asked else None,
@@ -373,7 +400,21 @@ def _history_part(run: RunFolder, history: History) -> dict[str, Any]:
         "model": str(student) if finished and student.is_dir() else None,
         "failure": history.failure.what if history.failure else None,
         "size_bytes": run.size_bytes(),
+        "spark": json.dumps(_spark(history)),
+        "seconds_left": history.seconds_left(),
     }
+
+
+def _spark(history: History) -> list[float]:
+    """Total losses at about evenly spaced steps, the last one among them."""
+    totals = history.totals()
+    told = [float(loss) for loss in totals[:: max(1, len(totals) // (8 * SPARK_POINTS))] if loss is not None]
+    told = [loss for loss in told if math.isfinite(loss)]
+    if len(totals) and (last := totals[-1]) is not None and math.isfinite(last):
+        told.append(float(last))
+    if len(told) <= SPARK_POINTS:
+        return told
+    return [told[round(at * (len(told) - 1) / (SPARK_POINTS - 1))] for at in range(SPARK_POINTS)]
 
 
 def _bits_per_byte(history: History) -> float | None:
@@ -382,6 +423,10 @@ def _bits_per_byte(history: History) -> float | None:
         if point.subject == "student" and point.metrics.get("bits_per_byte") is not None:
             return point.metrics["bits_per_byte"]
     return _number(history.results.get("bits_per_byte"))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _number(value: Any) -> float | None:
@@ -464,8 +509,7 @@ class _Newer(Exception):
 
 def _connect(path: Path | None) -> Database:
     """Open (None: in memory), check, make the tables. Raises _Newer, or sqlite3.DatabaseError for a damaged file."""
-    from sqlite_utils import Database  # half a second where pandas is installed, which it imports
-
+    Database = _database_class()  # noqa: N806
     # isolation_level None: transactions begin and end where we say so
     connection = sqlite3.connect(":memory:" if path is None else path, timeout=PATIENCE_S, isolation_level=None)
     try:
@@ -478,6 +522,19 @@ def _connect(path: Path | None) -> Database:
         connection.close()
         raise
     return db
+
+
+def _database_class() -> type[Database]:
+    """sqlite_utils' Database, without pandas, which it imports wherever it is installed: half a second for nothing."""
+    if "sqlite_utils" not in sys.modules and "pandas" not in sys.modules:
+        sys.modules["pandas"] = None  # type: ignore[assignment]  # an import of it now says that it is not there
+        try:
+            from sqlite_utils import Database
+        finally:
+            del sys.modules["pandas"]
+    from sqlite_utils import Database
+
+    return Database
 
 
 def _format_of(connection: sqlite3.Connection) -> int:

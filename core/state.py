@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -93,6 +93,10 @@ class History:
         self.steps = [point for point in self.steps if point.step <= keep]
         self.evaluations = [point for point in self.evaluations if point.step <= keep]
         self.samples = [sample for sample in self.samples if sample.step <= keep]
+
+    def totals(self) -> Sequence[float | None]:
+        """The total loss of each step, in order."""
+        return [point.total for point in self.steps]
 
     @property
     def step(self) -> int:

@@ -29,8 +29,11 @@ from resources.sample.tokenizer import build_tokenizer
 
 STORIES_PER_TOKEN = 1 / 180
 TEXT_TOKENS = 6_000_000
-TOKENS = {"stories-0.8M": 6_000_000, "stories-2M": 6_000_000, "stories-5M": 4_000_000}
-LEARNING_RATES = {"stories-0.8M": 4e-3, "stories-2M": 4e-3, "stories-5M": 3e-3}
+TOKENS = {"stories-0.8M": 6_000_000, "stories-2M": 6_000_000, "stories-5M": 5_000_000}
+# The wider the model, the lower the rate and the smaller the batch that served it best in trials of 400 000 tokens.
+LEARNING_RATES = {"stories-0.8M": 4e-3, "stories-2M": 2e-3, "stories-5M": 1e-3}
+BLOCKS = {"stories-0.8M": 12, "stories-2M": 6, "stories-5M": 4}  # in one optimizer step
+SEQUENCE = 384
 
 
 def main() -> int:
@@ -93,9 +96,9 @@ def _recipe(name: str, seed_folder: Path, train: Path) -> DistillRecipe:
         tokens=TOKENS[name],
         seed=1,
         save_precision="bfloat16",
-        sequence_length=384,
-        batch_tokens=12 * 384,
-        micro_batch=6,
+        sequence_length=SEQUENCE,
+        batch_tokens=BLOCKS[name] * SEQUENCE,
+        micro_batch=min(6, BLOCKS[name]),
         learning_rate=LEARNING_RATES[name],
     )
 

@@ -268,7 +268,9 @@ def test_runs_are_summed_up(home: Home, tmp_path: Path) -> None:
         model=str(run.artifacts / "student"),
         out=out,
         size_bytes=run.size_bytes(),
+        spark=summary.spark,
     )
+    assert summary.spark[-1] == 1.5
     assert summary.created is not None
     assert summary.started is not None
 

@@ -1,0 +1,422 @@
+"""The live picture: one thread tails the journals that are on screen and keeps the list of runs, and tells the window.
+
+The run folder is the truth; nothing here is sent by the engine. A journal is read and folded piece by piece, each line
+once; its curves grow in arrays that are handed out as views and never changed under the reader.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from core import events as ev
+from core.errors import Trouble
+from core.home import Home
+from core.journal import JournalReader
+from core.runs import RunFolder
+from core.state import History, State
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.library import Library, RunSummary
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+
+TICK_S = 0.1  # between two looks at the journals on screen
+LIST_S = 1.0  # between two looks at all run folders
+PIECE_BYTES = 32_768  # of a journal at a time, so that the window's thread gets its turns
+KEPT_STEPS = 64  # points that the fold itself keeps, for pace and progress; the curves hold all
+
+TRAIN = ("lr", "ce", "kd", "total", "grad_norm", "tokens_per_second", "memory_bytes")
+AXES = ("step", "tokens", "seconds")
+
+
+@dataclass(frozen=True)
+class EvaluationCurve:
+    """Held-out figures of one subject over its training; NaN where one is absent."""
+
+    step: Array
+    tokens: Array
+    seconds: Array
+    flops: Array | None
+    metrics: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """All points of a run, in order. x axes: optimizer steps, training positions, seconds of training, FLOPs."""
+
+    step: Array
+    tokens: Array
+    seconds: Array
+    flops: Array | None
+    train: dict[str, Array]
+    evaluations: dict[str, EvaluationCurve]
+    resumed_at: tuple[int, ...]
+    checkpoints: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A run at one moment. `behind` is True while an old journal is still being read."""
+
+    run: str
+    state: State
+    history: History
+    curves: Curves
+    bad_lines: int = 0
+    behind: bool = False
+
+
+class Points:
+    """Rows of numbers that grow at the end. What `columns` hands out stays as it is for ever."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        import numpy as np
+
+        self._np = np
+        self.names = tuple(names)
+        self._data = np.empty((len(self.names), 256))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: Sequence[float | None]) -> None:
+        if self._count == self._data.shape[1]:
+            larger = self._np.empty((len(self.names), 2 * self._count))
+            larger[:, : self._count] = self._data
+            self._data = larger
+        self._data[:, self._count] = [float("nan") if value is None else value for value in row]
+        self._count += 1
+
+    def cut_after(self, step: float) -> None:
+        """Drop the rows whose first column is larger. Views that were handed out keep them."""
+        kept = int(self._np.searchsorted(self._data[0, : self._count], step, side="right"))
+        if kept < self._count:
+            data = self._np.empty((len(self.names), max(256, 2 * kept)))
+            data[:, :kept] = self._data[:, :kept]
+            self._data, self._count = data, kept
+
+    def columns(self) -> dict[str, Array]:
+        return {name: self._data[at, : self._count] for at, name in enumerate(self.names)}
+
+    def row(self, at: int) -> list[float]:
+        return [float(value) for value in self._data[:, at]]
+
+
+@dataclass
+class CurveHistory(History):
+    """The fold of a journal whose points go into arrays; `steps` keeps only the newest of them."""
+
+    points: Points = field(default_factory=lambda: Points((*AXES, *TRAIN)))
+    resumed_at: list[int] = field(default_factory=list)
+    checkpoints: list[int] = field(default_factory=list)
+
+    def take(self, event: ev.Event) -> None:
+        if isinstance(event, ev.StepLogged):
+            self.updated_at = event.time
+            self.points.append([getattr(event, name) for name in self.points.names])
+            self.steps.append(event)
+            if len(self.steps) > 2 * KEPT_STEPS:
+                del self.steps[:-KEPT_STEPS]
+            return
+        super().take(event)
+        if isinstance(event, ev.CheckpointSaved):
+            self.checkpoints.append(event.step)
+        elif isinstance(event, ev.RunStarted) and self.attempts > 1:
+            keep = -1 if event.resumed_from is None else event.resumed_from
+            self.points.cut_after(keep)
+            self.checkpoints = [step for step in self.checkpoints if step <= keep]
+            self.resumed_at = [*(step for step in self.resumed_at if step <= keep), max(0, keep)]
+            first = max(0, len(self.points) - KEPT_STEPS)
+            self.steps = [self._logged(at) for at in range(first, len(self.points))]
+
+    def _logged(self, at: int) -> ev.StepLogged:
+        raw = dict(zip(self.points.names, self.points.row(at), strict=True))
+        told = {name: None if value != value else value for name, value in raw.items()}  # NaN is no number
+        whole = {name: int(raw[name]) for name in ("step", "tokens")}
+        return ev.StepLogged(**{**told, **whole})  # type: ignore[arg-type]
+
+    def totals(self) -> Sequence[float | None]:
+        return self.points.columns()["total"]  # type: ignore[return-value]
+
+    def snapshot(self) -> History:
+        """The fold as it is now, without the points."""
+        now = History(**{name: copy.copy(getattr(self, name)) for name in History.__dataclass_fields__})
+        now.steps = self.steps[-KEPT_STEPS:]
+        return now
+
+    def curves(self) -> Curves:
+        columns = self.points.columns()
+        each = self.plan.flops_per_token if self.plan else None
+        return Curves(
+            step=columns["step"],
+            tokens=columns["tokens"],
+            seconds=columns["seconds"],
+            flops=None if each is None else columns["tokens"] * each,
+            train={name: columns[name] for name in TRAIN},
+            evaluations=self._evaluation_curves(columns, each),
+            resumed_at=tuple(self.resumed_at),
+            checkpoints=tuple(self.checkpoints),
+        )
+
+    def _evaluation_curves(self, columns: dict[str, Array], flops_each: float | None) -> dict[str, EvaluationCurve]:
+        import numpy as np
+
+        found = {}
+        for subject in dict.fromkeys(point.subject for point in self.evaluations):
+            points = [point for point in self.evaluations if point.subject == subject]
+            step, tokens = (np.array([getattr(p, name) for p in points], dtype=float) for name in ("step", "tokens"))
+            seconds = np.interp(step, columns["step"], columns["seconds"]) if len(self.points) else np.zeros(len(step))
+            names = dict.fromkeys(name for point in points for name in point.metrics)
+            metrics = {name: np.array([_number(p.metrics.get(name)) for p in points]) for name in names}
+            flops = None if flops_each is None else tokens * flops_each
+            found[subject] = EvaluationCurve(step, tokens, seconds, flops, metrics)
+        return found
+
+
+class LiveRuns(QObject):
+    """The runs of one data folder, kept up to date by a thread of its own.
+
+    `rows` are the summaries of all runs, oldest first; `pictures` hold the runs that somebody watches.
+    """
+
+    listed = Signal(object)  # list[RunSummary]
+    advanced = Signal(str, object)  # run id, Picture
+    troubled = Signal(str)  # why the data folder can't be read; empty once it can again
+    _woken = Signal()
+
+    def __init__(self, home: Home, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.home = home
+        self.rows: list[RunSummary] = []
+        self.pictures: dict[str, Picture] = {}
+        self.loaded = False
+        self.notice = ""  # of the library: that a newer program wrote it, say
+        self._wishes: dict[int, tuple[str, ...]] = {}
+        self._watched: frozenset[str] = frozenset()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._look = threading.Event()
+        self._lock = threading.Lock()
+        self._news: list[tuple[Callable[[Any], None], Any]] = []
+        self._woken.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=_Follower(self).work, name="live runs", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._look.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+            self._thread = None
+
+    def watch(self, owner: QObject, runs: Iterable[str]) -> None:
+        """What `owner` has on screen from now on, in place of what it had."""
+        self._wishes[id(owner)] = tuple(runs)
+        self._watched = frozenset(run for wish in self._wishes.values() for run in wish)
+        for run in self.pictures.keys() - self._watched:
+            del self.pictures[run]
+        self._look.set()
+
+    def look(self) -> None:
+        """Look at all run folders at once, as after an action of the user."""
+        self._look.set()
+
+    def row(self, run: str) -> RunSummary | None:
+        return next((row for row in self.rows if row.id == run), None)
+
+    # --- from the thread to the window: only the newest of each kind is kept until the window finds the time
+
+    def tell(self, what: Callable[[Any], None], value: Any, key: str = "") -> None:
+        """Called by the thread: have `what(value)` called in the window's."""
+        with self._lock:
+            name = (getattr(what, "__name__", ""), key)
+            self._news = [one for one in self._news if (getattr(one[0], "__name__", ""), _key(one[1])) != name]
+            self._news.append((what, value))
+            first = len(self._news) == 1
+        if first:
+            self._woken.emit()
+
+    def _hear(self) -> None:
+        with self._lock:
+            news, self._news = self._news, []
+        for what, value in news:
+            what(value)
+
+    def take_rows(self, found: tuple[list[RunSummary], str]) -> None:
+        self.rows, self.notice = found
+        self.loaded = True
+        self.listed.emit(self.rows)
+
+    def take_picture(self, picture: Picture) -> None:
+        if picture.run in self._watched:
+            self.pictures[picture.run] = picture
+            self.advanced.emit(picture.run, picture)
+
+    def take_trouble(self, text: str) -> None:
+        self.troubled.emit(text)
+
+
+def _key(value: Any) -> str:
+    return value.run if isinstance(value, Picture) else ""
+
+
+class _Tail:
+    """One journal, read and folded as it grows."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.reader = JournalReader(run.journal)
+        self.history = CurveHistory()
+        self.state: State | None = None
+        self.told: tuple[object, ...] | None = None
+
+    def read(self, most_bytes: int | None = None) -> bool:
+        """Fold what is new, at most so much of it; True if there was anything."""
+        restarts = self.reader.restarts
+        events = self.reader.poll(most_bytes)
+        if self.reader.restarts != restarts:
+            self.history = CurveHistory()
+        for event in events:
+            self.history.take(event)
+        return bool(events)
+
+    def picture(self) -> Picture | None:
+        """The run now, if it differs from the picture before."""
+        mark = (
+            len(self.history.points),
+            self.history.updated_at,
+            self.history.phase_share,
+            self.state,
+            self.reader.behind,
+            self.reader.bad_lines,
+            self.history.attempts,
+        )
+        if mark == self.told or self.state is None:
+            return None
+        self.told = mark
+        return Picture(
+            self.run.id,
+            self.state,
+            self.history.snapshot(),
+            self.history.curves(),
+            self.reader.bad_lines,
+            self.reader.behind,
+        )
+
+
+class _Follower:
+    """What the thread does."""
+
+    def __init__(self, live: LiveRuns) -> None:
+        self.live = live
+        self.home = live.home
+        self._tails: dict[str, _Tail] = {}
+        self._library: Library | None = None
+        self._rows: list[RunSummary] | None = None
+        self._trouble = ""
+
+    def work(self) -> None:
+        live, next_list = self.live, 0.0
+        while not live._stop.is_set():  # noqa: SLF001 - one thing in two threads
+            asked = live._look.is_set()  # noqa: SLF001
+            live._look.clear()  # noqa: SLF001
+            try:
+                if asked or time.monotonic() >= next_list:
+                    self._list()
+                    next_list = time.monotonic() + LIST_S
+                behind = self._follow()
+                self._say("")
+            except (Trouble, OSError) as error:
+                behind = False
+                self._forget_library()
+                self._say(str(error))
+                next_list = time.monotonic() + LIST_S
+            if behind:
+                time.sleep(0.002)  # an old journal is being read: go on, but leave the window its turns
+            else:
+                live._look.wait(TICK_S)  # noqa: SLF001
+        self._forget_library()
+
+    def _list(self) -> None:
+        if not self.home.runs.is_dir():
+            raise Trouble(
+                f"The data folder {self.home.root} is gone or can't be read.",
+                "Bring it back, or choose another one with --home; what runs goes on if its folder is still there.",
+            )
+        if self._library is None:
+            from core.library import Library
+
+            self._library = Library(self.home)
+            if self._rows is None and (known := self._library.runs()):  # what was known last time, at once
+                self._tell_rows(known)
+        self._library.refresh_runs(history=self._history)
+        self._tell_rows(self._library.runs())
+        alive = {row.id for row in self._rows or () if State(row.state).alive}
+        for run in self._tails.keys() - alive - self.live._watched:  # noqa: SLF001
+            del self._tails[run]
+
+    def _tell_rows(self, rows: list[RunSummary]) -> None:
+        if rows != self._rows:
+            self._rows = rows
+            notice = self._library.notice if self._library else ""
+            self.live.tell(self.live.take_rows, (rows, notice))
+
+    def _history(self, run: RunFolder) -> History:
+        """The fold of a journal, for its line in the list; only what is new is read."""
+        tail = self._tail(run.id)
+        tail.read(PIECE_BYTES)
+        while tail.reader.behind and not self.live._stop.is_set():  # noqa: SLF001
+            time.sleep(0.001)
+            tail.read(PIECE_BYTES)
+        return tail.history
+
+    def _tail(self, run_id: str) -> _Tail:
+        if run_id not in self._tails:
+            self._tails[run_id] = _Tail(RunFolder(self.home.runs / run_id))
+        return self._tails[run_id]
+
+    def _follow(self) -> bool:
+        """Read on in the watched journals; True if there is more to read at once."""
+        behind = False
+        for run_id in self.live._watched:  # noqa: SLF001
+            tail = self._tail(run_id)
+            if not tail.run.path.is_dir():
+                continue
+            tail.read(PIECE_BYTES)
+            tail.state = tail.run.state(tail.history)
+            behind = behind or tail.reader.behind
+            if not tail.reader.behind or len(tail.history.points) % 4096 < 64:
+                picture = tail.picture()
+                if picture is not None:
+                    self.live.tell(self.live.take_picture, picture, run_id)
+        return behind
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.live.tell(self.live.take_trouble, trouble)
+
+    def _forget_library(self) -> None:
+        if self._library is not None:
+            self._library.close()
+            self._library = None
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

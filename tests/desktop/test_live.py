@@ -1,0 +1,162 @@
+"""The live picture: what the journals say, in order, whole, and soon."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+from made_up import Alive
+from pytestqt.qtbot import QtBot
+
+from core import events as ev
+from core.home import Home
+from core.journal import JournalWriter
+from core.runs import RunFolder
+from core.state import State, fold
+from desktop_app.context import Context
+from desktop_app.live import CurveHistory, LiveRuns, Points
+
+
+def test_a_running_run_is_followed_to_its_end(
+    context: Context, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = alive(steps=30)
+    live = context.live
+    live.watch(context, [one.run.id])
+    live.start()
+    qtbot.waitUntil(lambda: one.run.id in live.pictures and len(live.pictures[one.run.id].curves) == 30)
+    assert live.pictures[one.run.id].state is State.RUNNING
+    one.step(25)
+    qtbot.waitUntil(lambda: len(live.pictures[one.run.id].curves) == 55)
+    qtbot.waitUntil(lambda: live.rows[0].step == 55)
+    one.finish()
+    qtbot.waitUntil(lambda: live.pictures[one.run.id].state is State.FINISHED)
+    qtbot.waitUntil(lambda: live.rows[0].state == "finished" and live.rows[0].share == 1.0)
+
+
+def test_the_list_knows_name_progress_spark_tags_and_place(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    done = fake_run(context.home, name="tonight", steps=100, tags=("night",))
+    waiting = fake_run(context.home, name="later", state="queued")
+    context.live.start()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 2)
+    row = context.live.row(done.id)
+    assert row is not None
+    assert (row.name, row.tags, row.step, row.position) == ("tonight", ("night",), 100, None)
+    assert 2 < len(row.spark) <= 32
+    assert row.spark[-1] == row.last_loss
+    second = context.live.row(waiting.id)
+    assert second is not None
+    assert second.position is not None
+
+
+def test_a_resumed_journal_has_each_step_once_and_handed_out_curves_stay(home: Home, fake_run: Callable[..., RunFolder]) -> None:
+    run = fake_run(home, state="crashed", steps=40)
+    tail = CurveHistory()
+    for event in ev_of(run):
+        tail.take(event)
+    before = tail.curves()
+    with JournalWriter(run.journal) as journal:
+        again = [
+            ev.RunStarted("cpu", 1, 0.0, resumed_from=36),
+            *(ev.StepLogged(step, step * 1024, 1e-3, 9.0, None, 9.0, 1.0, 1.0, 1, step * 0.1) for step in (37, 38)),
+        ]
+        for event in again:
+            tail.take(journal.append(event))
+    after = tail.curves()
+    assert list(after.step) == list(range(1, 39))
+    assert list(after.train["total"][-2:]) == [9.0, 9.0]
+    assert np.isnan(after.train["kd"][-1])
+    assert after.resumed_at == (36,)
+    assert list(before.step) == list(range(1, 41))  # what was drawn is still what it was
+    plain = fold(ev_of(run))
+    assert [point.step for point in plain.steps] == list(after.step)
+    assert tail.steps[-1] == plain.steps[-1]
+    assert tail.share == plain.share
+
+
+def ev_of(run: RunFolder) -> list[ev.Event]:
+    from core.journal import read_journal
+
+    return read_journal(run.journal)
+
+
+def test_points_grow_and_are_cut() -> None:
+    points = Points(("step", "ce"))
+    for step in range(1000):
+        points.append((step, None if step % 7 == 0 else step / 2))
+    held = points.columns()["ce"]
+    points.cut_after(10)
+    points.append((11, -1.0))
+    assert list(points.columns()["step"]) == [*range(11), 11]
+    assert held[11] == 5.5
+    assert np.isnan(held[7])
+
+
+def test_a_data_folder_that_goes_away_is_said_once_and_its_return_too(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    fake_run(context.home)
+    said: list[str] = []
+    context.live.troubled.connect(said.append)
+    context.live.start()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 1)
+    aside = context.home.root.with_name("aside")
+    context.home.root.rename(aside)
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=5000)
+    assert str(context.home.root) in said[0]
+    aside.rename(context.home.root)
+    qtbot.waitUntil(lambda: len(said) == 2, timeout=5000)
+    assert said[1] == ""
+
+
+def test_a_run_that_vanishes_leaves_the_list(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    run = fake_run(context.home)
+    context.live.watch(context, [run.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 1 and run.id in context.live.pictures)
+    shutil.rmtree(run.path)
+    qtbot.waitUntil(lambda: context.live.rows == [], timeout=5000)
+
+
+def test_lines_by_hand_and_of_newer_versions_do_no_harm(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    run = fake_run(context.home, state="stopped", steps=5)
+    with run.journal.open("ab") as stream:
+        stream.write(b'hello\n{"seq": 99, "time": 1, "kind": "tea_served", "cups": 2}\n{"seq": "x"}\n')
+    context.live.watch(context, [run.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: run.id in context.live.pictures)
+    picture = context.live.pictures[run.id]
+    assert (picture.bad_lines, picture.state, len(picture.curves)) == (2, State.STOPPED, 5)
+
+
+def test_nobody_is_told_of_a_run_that_nobody_watches(
+    context: Context, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one, two = alive(steps=3), alive(steps=3)
+    heard: list[str] = []
+    context.live.advanced.connect(lambda run, _: heard.append(run))
+    context.live.watch(context, [one.run.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: one.run.id in heard)
+    context.live.watch(context, [])
+    assert context.live.pictures == {}
+    heard.clear()
+    two.step(3)
+    one.step(3)
+    qtbot.waitUntil(lambda: all(row.step == 6 for row in context.live.rows), timeout=5000)
+    assert heard == []
+
+
+def test_live_runs_end_with_their_thread(home: Home, qtbot: QtBot) -> None:
+    live = LiveRuns(home)
+    live.start()
+    qtbot.waitUntil(lambda: live.loaded)
+    live.stop()
+    live.stop()
