@@ -22,7 +22,7 @@ class Settings(QObject):
         self._store = QSettings(str(home.root / "window.ini"), QSettings.Format.IniFormat)
 
     def _choice(self, name: str, kind: Any, otherwise: str) -> str:
-        value = self._store.value(name, otherwise)
+        value = str(self._store.value(name, otherwise))
         return value if value in get_args(kind) else otherwise
 
     def _flag(self, name: str, *, otherwise: bool) -> bool:

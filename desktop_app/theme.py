@@ -6,6 +6,7 @@ paint, and paint anew on `QEvent.PaletteChange`. The contrast of each text colou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -62,7 +63,7 @@ LIGHT = Colours(
     accent="#A34A22",
     on_accent="#FFFFFF",
     accent_hover="#8A3D1A",
-    good="#1A7F45",
+    good="#147038",
     warning="#8A5D00",
     error="#B3261E",
     teacher="#6B727A",
@@ -115,6 +116,12 @@ def apply(app: QApplication, scheme: Scheme) -> None:
     # the sheet goes first: what paints itself on the palette's change must find all of the new look
     app.setStyleSheet(style_sheet(_active))
     app.setPalette(_palette(_active))
+
+
+def follow_system(app: QApplication, scheme: Callable[[], Scheme]) -> None:
+    """Dress the application anew whenever the desktop turns dark or light, if the settings follow it."""
+    hints = QGuiApplication.styleHints()
+    hints.colorSchemeChanged.connect(lambda _: apply(app, "system") if scheme() == "system" else None)
 
 
 def set_role(widget: QWidget, role: Role | None) -> None:

@@ -13,11 +13,17 @@ import pytest
 from made_up import Alive
 from made_up import fake_run as make_run
 from PySide6.QtWidgets import QApplication
+from watchdog import WatchedApplication
 
 from core.home import Home
 from core.runs import RunFolder
 from desktop_app import theme
 from desktop_app.context import Context
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    return WatchedApplication
 
 
 @pytest.fixture

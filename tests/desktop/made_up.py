@@ -15,7 +15,7 @@ from core import events as ev
 from core import runs
 from core.distill import DistillRecipe
 from core.home import Home
-from core.journal import JournalWriter
+from core.journal import JournalWriter, read_journal
 from core.models import expected_tensors
 from core.runs import RunFolder
 
@@ -155,20 +155,41 @@ def end(run: RunFolder, journal: JournalWriter, state: str, steps: int) -> None:
         journal.append(ev.RunStopped(steps))
 
 
+def many_points(run: RunFolder, count: int, planned: int) -> None:
+    """Put `count` points at the end of a journal at once, as an engine would have over hours."""
+    last = read_journal(run.journal)[-1]
+    now, first = last.time, last.step if isinstance(last, ev.StepLogged) else 0
+    noise = random.Random(run.id)
+    lines = []
+    for at in range(1, count + 1):
+        step = first + at
+        ce = 1.2 + 5.0 * math.exp(-6 * step / planned) + noise.random() * 0.1
+        lines.append(
+            f'{{"seq":{last.seq + at},"time":{now},"kind":"step_logged","step":{step},"tokens":{step * 1024},"lr":0.001,'
+            f'"ce":{ce:.4f},"kd":{ce / 2:.4f},"total":{0.75 * ce:.4f},"grad_norm":0.5,"tokens_per_second":8100.0,'
+            f'"memory_bytes":910000000,"seconds":{step * 0.126:.3f}}}\n'
+        )
+    with run.journal.open("ab") as stream:
+        stream.write("".join(lines).encode())
+
+
 class Alive:
     """A run that is alive as long as this object holds its lock; `step()` writes one more point."""
 
     def __init__(self, home: Home, **fields: Any) -> None:
         self.planned = fields.pop("planned", 400)
         steps = fields.pop("steps", 40)
+        many = fields.pop("many", 0)  # further points, written at once
         fields.setdefault("teacher_parameters", 5_000_000)
         fields.setdefault("student_parameters", 2_000_000)
         self.seed = fields.get("seed", 0)
         self.run = fake_run(home, state="crashed", steps=steps, planned=self.planned, **fields)
         self.lock = FileLock(self.run.lock_file, is_singleton=False)
         self.lock.acquire(timeout=10)
+        if many:
+            many_points(self.run, many, self.planned)
         self.journal = JournalWriter(self.run.journal)
-        self.at = steps
+        self.at = steps + many
 
     def step(self, count: int = 1) -> None:
         for _ in range(count):

@@ -1,0 +1,148 @@
+"""Starting the window: Qt, the look, the language, and what happens to an error that nobody caught."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes.util
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from core.errors import Trouble
+from core.home import Home
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from desktop_app.shell.window import Window
+
+
+def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_file: Path | None = None) -> int:
+    """Open the window and stay until it closes; the exit code."""
+    reason = no_screen_because()
+    if reason:
+        print(reason, file=sys.stderr)
+        return 1
+    loading = _load_charts()
+    try:
+        home = Home.find(home_named)
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        return 1
+    try:
+        from PySide6.QtWidgets import QApplication
+    except ImportError as error:
+        print(_missing_library(error), file=sys.stderr)
+        return 1
+    from desktop_app import theme
+    from desktop_app.context import Wish
+    from desktop_app.shell.window import Window
+
+    sys.setswitchinterval(0.001)  # the window's thread gets its turn soon while a journal is being read
+    app = make_application()
+    window = Window(home, heavy_ready=lambda: not loading.is_alive())
+    theme.apply(app, window.context.settings.scheme)
+    theme.follow_system(app, lambda: window.context.settings.scheme)
+    _catch_bugs(window)
+    if recipe_file is not None:
+        window.open(Wish("plan"))
+        window.open_recipe_file(recipe_file)
+    else:
+        window.open_first()
+    window.show()
+    if quit_after_first_paint:
+        window.painted.connect(app.quit)
+    else:
+        window.painted.connect(window.context.live.start)
+        window.painted.connect(window.context.shelf.refresh)
+    code = app.exec()
+    window.context.live.stop()
+    return code
+
+
+def make_application() -> QApplication:
+    """The QApplication with our names, icon, style and language."""
+    from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
+    from PySide6.QtGui import QGuiApplication, QIcon
+    from PySide6.QtWidgets import QApplication
+
+    QGuiApplication.setDesktopFileName("stillroom")
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Stillroom")
+    app.setStyle("Fusion")
+    resources = Path(__file__).resolve().parent.parent / "resources"
+    app.setWindowIcon(QIcon(str(resources / "icon" / "stillroom.svg")))
+    for name, folder in (
+        ("qtbase", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)),
+        ("stillroom", str(resources / "translations")),
+    ):
+        translator = QTranslator(app)
+        if translator.load(QLocale(), name, "_", folder):
+            app.installTranslator(translator)
+    return app
+
+
+def arguments(argv: list[str]) -> argparse.Namespace | None:
+    """What the window is asked, or None where a command is: then it is the command line's."""
+    parser = argparse.ArgumentParser(prog="stillroom", add_help=False, exit_on_error=False)
+    parser.add_argument("--home")
+    parser.add_argument("--quit-after-first-paint", action="store_true")
+    parser.add_argument("recipe_file", nargs="?", type=Path)
+    try:
+        asked, rest = parser.parse_known_args(argv)
+    except argparse.ArgumentError:
+        return None
+    a_file = asked.recipe_file is None or asked.recipe_file.suffix == ".json"
+    return asked if not rest and a_file else None
+
+
+def no_screen_because() -> str:
+    """Why no window can be shown here, and what to do; empty if one can."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
+        return ""
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "There is no screen here. Everything can be done by commands: `stillroom --help` lists them."
+    if not os.environ.get("WAYLAND_DISPLAY") and ctypes.util.find_library("xcb-cursor") is None:
+        return (
+            "Qt needs the library xcb-cursor to show a window here. Install it (Debian, Ubuntu: "
+            "`sudo apt install libxcb-cursor0`; Fedora: `sudo dnf install xcb-util-cursor`) and start again. "
+            "Until then everything can be done by commands: `stillroom --help` lists them."
+        )
+    return ""
+
+
+def _missing_library(error: ImportError) -> str:
+    return (
+        f"Qt can't be loaded: {error}. A library of the system is missing (Debian, Ubuntu: `sudo apt install libegl1 libgl1 "
+        "libxkbcommon0 libdbus-1-3 libfontconfig1`). Everything can also be done by commands: `stillroom --help` lists them."
+    )
+
+
+def _load_charts() -> threading.Thread:
+    """Load what draws and plans beside the window's own start; it holds nothing of Qt's that belongs to a thread."""
+    import importlib
+
+    def load() -> None:
+        for name in ("numpy", "core.plan", "core.library", "pyqtgraph"):
+            importlib.import_module(name)
+
+    thread = threading.Thread(target=load, name="loading charts", daemon=True)
+    thread.start()
+    return thread
+
+
+def _catch_bugs(window: Window) -> None:
+    """An error that nobody caught is said in the window and printed; it does not end the program."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        traceback.print_exception(kind, error, trace)
+        if isinstance(error, Trouble):
+            window.context.trouble(error)
+        elif isinstance(error, Exception):
+            window.bug(f"{kind.__name__}: {error}", "".join(traceback.format_exception(kind, error, trace)))
+
+    sys.excepthook = hook

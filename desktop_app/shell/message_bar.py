@@ -1,0 +1,98 @@
+"""The message bar: what just happened, in a sentence, with at most one thing to do about it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+
+from desktop_app import theme
+from desktop_app.context import Message
+from desktop_app.icons import icon
+
+SHOWN_MS = 8000
+ICONS = {"info": ("info", "muted"), "good": ("good", "good"), "warning": ("warning", "warning"), "error": ("error", "error")}
+
+
+class MessageBar(QWidget):
+    """Shows the newest message; one that must stay comes back when a passing one has gone."""
+
+    report_wanted = Signal(object)  # Message
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        frame = QFrame()
+        theme.set_role(frame, "card")
+        around = QHBoxLayout(self)
+        around.setContentsMargins(2 * theme.SPACE, theme.SPACE, 2 * theme.SPACE, 0)
+        around.addWidget(frame)
+        self.setAccessibleName(self.tr("Message"))
+        self._messages: list[Message] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._pass)
+        self._icon = QLabel()
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.action = QPushButton()
+        self.report = QPushButton(self.tr("Copy report"))
+        self.close_button = QToolButton()
+        self.close_button.setIcon(icon("close", "muted"))
+        self.close_button.setAccessibleName(self.tr("Close the message"))
+        self.close_button.setToolTip(self.tr("Close the message"))
+        theme.set_role(self.close_button, "quiet")
+        theme.set_role(self.action, "quiet")
+        theme.set_role(self.report, "quiet")
+        layout = QHBoxLayout(frame)
+        layout.setContentsMargins(2 * theme.SPACE, theme.SPACE, theme.SPACE, theme.SPACE)
+        layout.setSpacing(theme.SPACE)
+        layout.addWidget(self._icon)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self.report)
+        layout.addWidget(self.action)
+        layout.addWidget(self.close_button)
+        self.action.clicked.connect(self._act)
+        self.report.clicked.connect(lambda: self.report_wanted.emit(self._messages[-1]))
+        self.close_button.clicked.connect(self._pass)
+        self.hide()
+
+    def current(self) -> Message | None:
+        return self._messages[-1] if self._messages else None
+
+    def say(self, message: Message) -> None:
+        self._messages = [one for one in self._messages if one.stays and one.text != message.text][-4:]
+        self._messages.append(message)
+        self._show()
+
+    def take_back(self, text: str) -> None:
+        """Drop a message that no longer holds."""
+        self._messages = [one for one in self._messages if one.text != text]
+        self._show()
+
+    def _show(self) -> None:
+        message = self.current()
+        self._timer.stop()
+        if message is None:
+            self.hide()
+            return
+        name, colour = ICONS[message.level]
+        self._icon.setPixmap(icon(name, colour).pixmap(QSize(theme.ICON, theme.ICON), self.devicePixelRatioF()))
+        self.text.setText(message.text)
+        self.setAccessibleDescription(message.text)
+        self.action.setText(message.action_text)
+        self.action.setVisible(bool(message.action_text))
+        self.report.setVisible(message.level == "error")
+        self.show()
+        if not message.stays:
+            self._timer.start(SHOWN_MS if not message.action_text else 2 * SHOWN_MS)
+
+    def _act(self) -> None:
+        message = self._messages.pop()
+        self._show()
+        if message.action is not None:
+            message.action()
+
+    def _pass(self) -> None:
+        if self._messages:
+            self._messages.pop()
+        self._show()

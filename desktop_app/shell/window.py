@@ -1,0 +1,450 @@
+"""The main window: it composes rail, pages, message bar and bottom bar, and connects their signals, all in one place.
+
+It knows pages by name only; a page is imported and made when it is first opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent, QShortcut
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core import runs
+from core.home import Home
+from core.runner import ensure_runner
+from core.runs import RunFolder
+from core.state import State
+from desktop_app import theme
+from desktop_app.commands import Command
+from desktop_app.context import Context, Message, Wish
+from desktop_app.icons import icon
+from desktop_app.live import Picture
+from desktop_app.page import Page
+from desktop_app.shell.bottom_bar import BottomBar
+from desktop_app.shell.closing import ClosingQuestion
+from desktop_app.shell.command_palette import CommandPalette
+from desktop_app.shell.message_bar import MessageBar
+from desktop_app.shell.notifier import Notifier
+from desktop_app.shell.rail import Rail
+from desktop_app.work import in_background
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page lives: imported when it is opened. `heavy` ones wait for the libraries that draw charts."""
+
+    module: str
+    page: str
+    heavy: bool = True
+
+
+PLACES = {
+    "plan": Place("desktop_app.plan.page", "PlanPage"),
+    "models": Place("desktop_app.models.page", "ModelsPage"),
+    "runs": Place("desktop_app.runs.page", "RunsPage"),
+    "settings": Place("desktop_app.settings_page", "SettingsPage", heavy=False),
+    "welcome": Place("desktop_app.welcome", "WelcomePage", heavy=False),
+}
+
+
+MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors.index.json")
+
+
+class Window(QMainWindow):
+    """One window on one data folder. `painted` is said once, when the first page is on screen."""
+
+    painted = Signal()
+
+    def __init__(self, home: Home, heavy_ready: Callable[[], bool] = lambda: True) -> None:
+        super().__init__()
+        self.context = Context(home, self)
+        self._heavy_ready = heavy_ready
+        self._pages: dict[str, Page] = {}
+        self._name = ""
+        self._wish: Wish | None = None  # of a page that waits for its libraries
+        self._sure = False  # the question of closing has been answered
+        self._painted = False
+        self._trouble_text = ""
+        self.rail = Rail(
+            [("plan", self.tr("Plan")), ("models", self.tr("Models")), ("runs", self.tr("Runs"))],
+            [("settings", self.tr("Settings"))],
+        )
+        self.messages = MessageBar()
+        self.bottom = BottomBar()
+        self.stack = QStackedWidget()
+        self._opening = QLabel(self.tr("Opening…"))
+        self._opening.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        theme.set_role(self._opening, "muted")
+        self.stack.addWidget(self._opening)
+        self.notifier = Notifier(self.context, self)
+        self._waiting = QTimer(self)
+        self._waiting.setInterval(10)
+        self._compose()
+        self._connect()
+        self._shortcuts()
+        self.setWindowTitle("Stillroom")
+        self._restore()
+
+    def _compose(self) -> None:
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(self.messages)
+        right.addWidget(self.stack, 1)
+        across = QHBoxLayout()
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(0)
+        across.addWidget(self.rail)
+        across.addLayout(right, 1)
+        whole = QVBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(across, 1)
+        whole.addWidget(self.bottom)
+        middle = QWidget()
+        middle.setLayout(whole)
+        self.setCentralWidget(middle)
+        self.setMinimumSize(900, 600)
+        self.setAcceptDrops(True)
+
+    def _connect(self) -> None:
+        context, live = self.context, self.context.live
+        context.said.connect(self._say)
+        context.wished.connect(self.open)
+        context.settings.changed.connect(self._setting_changed)
+        context.shelf.troubled.connect(context.trouble)
+        live.listed.connect(self._listed)
+        live.advanced.connect(self._advanced)
+        live.troubled.connect(self._data_folder_trouble)
+        self.rail.chosen.connect(lambda name: self.open(Wish(name)))
+        self.rail.help_wanted.connect(self._help_menu)
+        self.messages.report_wanted.connect(self._copy_report)
+        self.bottom.stop_wanted.connect(self.stop_run)
+        self.bottom.show_wanted.connect(lambda run: self.open(Wish("runs", {"run": run})))
+        self.bottom.subject_changed.connect(lambda run: live.watch(self.bottom, [run] if run else []))
+        self._waiting.timeout.connect(self._try_wish)
+
+    # --- pages --------------------------------------------------------------------------------------------------------
+
+    def open(self, wish: Wish) -> None:
+        """Go to a page; one that needs the chart libraries comes when they are loaded."""
+        if wish.page not in PLACES:
+            raise KeyError(f"there is no page {wish.page}")
+        self.rail.show_page(wish.page)
+        self._wish = wish
+        self._try_wish()
+
+    def _try_wish(self) -> None:
+        wish = self._wish
+        if wish is None:
+            self._waiting.stop()
+            return
+        if PLACES[wish.page].heavy and wish.page not in self._pages and not self._heavy_ready():
+            self.stack.setCurrentWidget(self._opening)
+            self._waiting.start()
+            return
+        self._waiting.stop()
+        self._wish = None
+        page = self._page(wish.page)
+        if self._name and self._name != wish.page:
+            self._pages[self._name].left()
+        self._name = wish.page
+        self.stack.setCurrentWidget(page)
+        page.opened(**wish.what)
+        if wish.page != "welcome":
+            self.context.settings.page = wish.page
+
+    def _page(self, name: str) -> Page:
+        if name not in self._pages:
+            place = PLACES[name]
+            page = cast("Page", getattr(importlib.import_module(place.module), place.page)(self.context))
+            self._pages[name] = page
+            self.stack.addWidget(page)
+            if name == "welcome":
+                self._connect_welcome(page)
+        return self._pages[name]
+
+    def page(self) -> Page | None:
+        """The page on screen."""
+        return self._pages.get(self._name)
+
+    def open_first(self) -> None:
+        """The welcome page on a first start, else the page that was open last."""
+        remembered = self.context.settings.page
+        if not self.context.settings.greeted and not _has_runs(self.context.home):
+            self.open(Wish("welcome"))
+        else:
+            self.open(Wish(remembered if remembered in PLACES and remembered != "welcome" else "plan"))
+
+    def _connect_welcome(self, page: Any) -> None:
+        page.sample_wanted.connect(self.distill_sample)
+        page.folder_wanted.connect(self._open_model_folder)
+
+    # --- actions of the window ----------------------------------------------------------------------------------------
+
+    def distill_sample(self) -> None:
+        """The first minute: the main job on the built-in sample, started and shown."""
+        self.context.settings.greeted = True
+        home = self.context.home
+        self.context.say(self.tr("Writing the sample's stories and starting the run…"))
+        in_background(self, lambda: _start_sample(home), self._started, self.context.trouble)
+
+    def _started(self, run: RunFolder) -> None:
+        self.context.live.look()
+        self.open(Wish("runs", {"run": run.id}))
+        self.context.say(
+            self.tr("The sample is being distilled: its loss moves in a few seconds. You may close the window; it goes on."),
+            "good",
+        )
+
+    def _open_model_folder(self, folder: Any) -> None:
+        self.context.settings.greeted = True
+        self.context.shelf.add(folder)
+        self.open(Wish("plan", {"teacher": folder}))
+
+    def open_recipe_file(self, file: Path) -> None:
+        """Show the recipe of a file on the Plan page; its relative paths are read from where it lies."""
+
+        def show(recipe: Any) -> None:
+            self.context.settings.greeted = True
+            self.open(Wish("plan", {"recipe": recipe}))
+
+        in_background(self, lambda: _read_recipe(file), show, self.context.trouble)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        """What no page took: a recipe file is opened, everything else is for the Models page to judge."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        recipes = [path for path in paths if path.suffix == ".json" and path.name not in MODEL_FILES]
+        if recipes:
+            self.open_recipe_file(recipes[0])
+        elif paths:
+            self.open(Wish("models", {"dropped": tuple(paths)}))
+        event.acceptProposedAction()
+
+    def stop_run(self, run_id: str) -> None:
+        """Stop and keep: a checkpoint is saved, and the run can be resumed."""
+        run = RunFolder(self.context.home.runs / run_id)
+        row = self.context.live.row(run_id)
+        name = row.name if row else run_id
+        said = self.tr("%s saves a checkpoint and stops; it can be resumed.") % name
+
+        def done(_: None) -> None:
+            self.context.live.look()
+            self.context.say(said, action_text=self.tr("Show"), action=lambda: self.context.open("runs", run=run_id))
+
+        in_background(self, lambda: runs.stop_and_keep(run), done, self.context.trouble)
+
+    def commands(self) -> list[Command]:
+        """Those of the window, then those of the page on screen."""
+        go = [
+            Command("go.plan", self.tr("Go to Plan"), lambda: self.open(Wish("plan")), "plan", "Ctrl+1"),
+            Command("go.models", self.tr("Go to Models"), lambda: self.open(Wish("models")), "models", "Ctrl+2"),
+            Command("go.runs", self.tr("Go to Runs"), lambda: self.open(Wish("runs")), "runs", "Ctrl+3"),
+            Command("go.settings", self.tr("Open settings"), lambda: self.open(Wish("settings")), "settings", "Ctrl+,"),
+            Command("sample", self.tr("Distill the sample"), self.distill_sample, "distill"),
+            Command("stop", self.tr("Stop and keep what runs"), self._stop_subject, "stop", "Ctrl+.", self._nothing_runs),
+            Command("palette", self.tr("Search commands"), self.open_palette, "search", "Ctrl+K"),
+            Command("welcome", self.tr("What is this?"), lambda: self.open(Wish("welcome")), "help"),
+            Command("report", self.tr("Copy report"), lambda: self._copy_report(None), "copy"),
+            Command("about", self.tr("About Stillroom"), self.about, "info", "F1"),
+            Command("quit", self.tr("Close the window"), lambda: None if self.close() else None, "close", "Ctrl+Q"),
+        ]
+        page = self.page()
+        return [*(page.commands() if page else []), *go]
+
+    def _nothing_runs(self) -> str:
+        return "" if self.bottom.subject else self.tr("nothing is running")
+
+    def _stop_subject(self) -> None:
+        self.stop_run(self.bottom.subject)
+
+    def _shortcuts(self) -> None:
+        for command in self.commands():  # no page is made yet: these are the window's own
+            if command.shortcut:
+                shortcut = QShortcut(QKeySequence(command.shortcut), self)
+                shortcut.activated.connect(lambda command=command: None if command.why_not() else command.run())
+
+    def open_palette(self) -> None:
+        palette = CommandPalette([one for one in self.commands() if one.name != "palette"], self)
+        palette.move(self.mapToGlobal(QPoint((self.width() - palette.width()) // 2, 96)))
+
+        def run() -> None:
+            if palette.chosen is not None:
+                palette.chosen.run()
+
+        palette.accepted.connect(run)
+        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        palette.open()
+
+    def about(self) -> None:
+        from desktop_app.shell.about import AboutDialog
+
+        dialog = AboutDialog(self.context, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _help_menu(self, at: QToolButton) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        wanted = ("palette", "welcome", "report", "about")
+        for command in self.commands():
+            if command.name in wanted:
+                action = menu.addAction(icon(command.icon, "muted"), command.text)
+                action.setShortcut(QKeySequence(command.shortcut))
+                action.triggered.connect(command.run)
+        menu.popup(at.mapToGlobal(QPoint(at.width() + 4, at.height() - menu.sizeHint().height())))
+
+    def _copy_report(self, message: Message | None) -> None:
+        from desktop_app.shell import report
+
+        details = f"{message.text}\n{message.details}\n\n" if message else ""
+
+        def done(text: str) -> None:
+            QApplication.clipboard().setText(details + text)
+            self.context.say(self.tr("The report is on the clipboard. It holds no personal paths."), "good")
+
+        in_background(self, lambda: report.text(self.context), done, self.context.trouble)
+
+    # --- what is said to the window -----------------------------------------------------------------------------------
+
+    def _say(self, message: Message) -> None:
+        self.messages.say(message)
+
+    def _listed(self, rows: list[Any]) -> None:
+        self.bottom.show_rows(rows)
+        self.notifier.look(rows)
+        if self.context.live.notice:
+            self._say_once(self.context.live.notice)
+
+    def _say_once(self, notice: str) -> None:
+        if notice != self._trouble_text:
+            self._trouble_text = notice
+            self.context.say(notice, "warning", stays=True)
+
+    def _advanced(self, _run: str, picture: Picture) -> None:
+        self.bottom.show_picture(picture)
+
+    def _data_folder_trouble(self, text: str) -> None:
+        if self._trouble_text:
+            self.messages.take_back(self._trouble_text)
+        self._trouble_text = text
+        if text:
+            self.context.say(text, "error", stays=True)
+
+    def _setting_changed(self, name: str) -> None:
+        if name == "scheme":
+            theme.apply(cast("QApplication", QApplication.instance()), self.context.settings.scheme)
+
+    def bug(self, text: str, details: str) -> None:
+        """Our own mistake: said, with the report at hand; the window stays."""
+        self.context.say(self.tr("Something went wrong in the window: %s") % text, "error", details=details)
+
+    # --- the window itself --------------------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange and self.isMinimized():
+            self.context.live.watch(self.bottom, [])  # nobody looks
+        elif event.type() == QEvent.Type.WindowStateChange and self.bottom.subject:
+            self.context.live.watch(self.bottom, [self.bottom.subject])
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        super().paintEvent(event)
+        if not self._painted and self.page() is not None:
+            self._painted = True
+            QTimer.singleShot(0, self.painted.emit)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        refusal = next((text for page in self._pages.values() if (text := page.refusal())), "")
+        if refusal:
+            self.context.say(refusal, "warning")
+            event.ignore()
+            return
+        rows = self.context.live.rows
+        alive = [row.id for row in rows if State(row.state).alive]
+        waiting = sum(row.state == State.QUEUED for row in rows)
+        if alive and not self._sure and not self._agree(alive, waiting):
+            event.ignore()
+            return
+        self._remember()
+        self.context.live.stop()
+        super().closeEvent(event)
+
+    def _agree(self, alive: list[str], waiting: int) -> bool:
+        """Do with living runs what the settings or the user say; False to stay."""
+        wanted: str = self.context.settings.on_close
+        if wanted == "ask":
+            question = ClosingQuestion(len(alive), waiting, self)
+            question.exec()
+            wanted = question.answer
+            if wanted == "stay":
+                return False
+            if question.remember:
+                self.context.settings.on_close = "stop" if wanted == "stop" else "keep"
+        if wanted == "stop":
+            for run_id in alive:
+                runs.stop_and_keep(RunFolder(self.context.home.runs / run_id))
+        return True
+
+    def _remember(self) -> None:
+        self.context.settings.set_layout("window", self.saveGeometry())
+
+    def _restore(self) -> None:
+        remembered = self.context.settings.layout("window")
+        if remembered == QByteArray() or not self.restoreGeometry(remembered):
+            self.resize(1280, 800)
+
+
+def _has_runs(home: Home) -> bool:
+    return next(iter(runs.all_runs(home)), None) is not None
+
+
+def _read_recipe(file: Path) -> Any:
+    from core.distill import DistillRecipe
+    from core.errors import BadRecipe
+    from core.plan import beside
+    from core.recipe import read_recipe
+
+    recipe = read_recipe(file)
+    if not isinstance(recipe, DistillRecipe):
+        raise BadRecipe(
+            f"{file} is a recipe of the kind {recipe.kind}; the window opens those of a distillation.",
+            f"`stillroom {recipe.kind} --help` tells how to run it.",
+        )
+    return beside(recipe, file.absolute().parent)
+
+
+def _start_sample(home: Home) -> RunFolder:
+    from core.plan import settle
+    from resources.sample import recipe
+
+    run = runs.new_run(home, settle(recipe(home)))
+    runs.enqueue(home, run)
+    ensure_runner(home)
+    return run
+
+
+def modules_loaded() -> set[str]:
+    """Top-level names of all imported modules, for the test that torch is not among them."""
+    return {name.split(".")[0] for name in sys.modules}

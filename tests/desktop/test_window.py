@@ -1,0 +1,250 @@
+"""The frame of the window: pages, messages, the bar at the bottom, commands, closing and coming back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from made_up import Alive
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from core.home import Home
+from core.runs import RunFolder
+from desktop_app import theme
+from desktop_app.application import arguments
+from desktop_app.context import Wish
+from desktop_app.shell.closing import ClosingQuestion
+from desktop_app.shell.command_palette import CommandPalette
+from desktop_app.shell.window import Window
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def window(home: Home, qtbot: QtBot, qapp: QApplication) -> Iterator[Window]:
+    theme.apply(qapp, "light")
+    made = Window(home)
+    made.open(Wish("settings"))
+    made.show()
+    made.context.live.start()
+    yield made
+    made.context.settings.on_close = "keep"
+    made.close()
+
+
+def test_the_bottom_bar_says_what_runs_and_stops_it(
+    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = alive(name="tonight", steps=40, planned=400)
+    qtbot.waitUntil(lambda: "step 40/400" in window.bottom.facts.text() and "left" in window.bottom.facts.text())
+    assert window.bottom.text.whole() == "Training · tonight"
+    assert "tok/s" in window.bottom.facts.text()
+    assert window.bottom.progress.value() == 100
+    qtbot.mouseClick(window.bottom.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: one.run.stop_wish() == "keep")
+    qtbot.waitUntil(lambda: window.bottom.text.whole() == "Stopping · tonight", timeout=5000)
+    assert not window.bottom.button.isEnabled()
+
+
+def test_what_waits_and_what_ended_are_told_when_nothing_runs(
+    window: Window, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    qtbot.waitUntil(lambda: window.context.live.loaded)
+    assert window.bottom.text.whole() == "Nothing is running."
+    assert not window.bottom.button.isVisible()
+    fake_run(window.context.home, name="done", state="failed", steps=3)
+    qtbot.waitUntil(lambda: window.bottom.text.whole() == "done · failed", timeout=5000)
+    fake_run(window.context.home, name="later", state="queued")
+    qtbot.waitUntil(lambda: window.bottom.text.whole() == "later waits for a free device", timeout=5000)
+
+
+def test_a_run_that_ends_is_told_with_a_way_to_it(
+    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = alive(name="tonight", steps=4)
+    qtbot.waitUntil(lambda: window.bottom.subject == one.run.id)
+    one.finish()
+    qtbot.waitUntil(lambda: window.messages.text.text() == "tonight has finished.", timeout=5000)
+    assert window.messages.isVisible()
+    qtbot.mouseClick(window.messages.action, Qt.MouseButton.LeftButton)
+    assert not window.messages.isVisible()
+
+
+def test_runs_that_ended_before_the_window_opened_are_no_news(
+    window: Window, qtbot: QtBot, fake_run: Callable[..., RunFolder]
+) -> None:
+    fake_run(window.context.home)
+    window.context.live.look()
+    qtbot.waitUntil(lambda: len(window.context.live.rows) == 1)
+    assert window.messages.current() is None
+
+
+def test_a_message_that_stays_comes_back_after_a_passing_one(window: Window) -> None:
+    window.context.say("The disk is full.", "error")
+    window.context.say("Copied.", "good")
+    assert window.messages.text.text() == "Copied."
+    window.messages.close_button.click()
+    assert window.messages.text.text() == "The disk is full."
+    assert window.messages.report.isVisible()
+    window.messages.close_button.click()
+    assert not window.messages.isVisible()
+
+
+def test_closing_with_a_living_run_asks_once_and_remembers(
+    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = alive(name="tonight")
+    qtbot.waitUntil(lambda: window.bottom.subject == one.run.id)
+    _answer(window, lambda question: question.stay)
+    window.close()
+    assert window.isVisible()
+    assert one.run.stop_wish() is None
+
+    _answer(window, lambda question: question.stop, remember=True)
+    window.close()
+    assert not window.isVisible()
+    assert one.run.stop_wish() == "keep"
+    assert window.context.settings.on_close == "stop"
+
+
+def test_kept_running_nothing_is_asked_of_the_run(
+    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = alive(name="tonight")
+    qtbot.waitUntil(lambda: window.bottom.subject == one.run.id)
+    _answer(window, lambda question: question.keep)
+    window.close()
+    assert not window.isVisible()
+    assert one.run.stop_wish() is None
+    assert window.context.settings.on_close == "ask"
+
+
+def _answer(window: Window, choose: Callable[[ClosingQuestion], object], *, remember: bool = False) -> None:
+    def press() -> None:
+        question = next(one for one in window.findChildren(ClosingQuestion) if one.isVisible())
+        assert question.checkBox() is not None
+        question.checkBox().setChecked(remember)
+        choose(question).click()  # type: ignore[attr-defined]
+
+    QTimer.singleShot(100, press)
+
+
+def test_the_palette_finds_a_command_by_its_words_and_runs_it(window: Window, qtbot: QtBot) -> None:
+    window.open_palette()
+    palette = window.findChild(CommandPalette)
+    qtbot.keyClicks(palette.field, "sett open")
+    assert palette.list.count() == 1
+    window.context.settings.page = ""
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    assert window.context.settings.page == "settings"
+
+
+def test_a_command_that_cannot_be_done_says_why(window: Window, qtbot: QtBot) -> None:
+    window.open_palette()
+    palette = window.findChild(CommandPalette)
+    qtbot.keyClicks(palette.field, "stop and keep")
+    assert "nothing is running" in palette.list.item(0).text()
+    qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    assert palette.isVisible()
+    palette.reject()
+
+
+def test_geometry_and_page_are_remembered(home: Home, qtbot: QtBot, qapp: QApplication) -> None:
+    first = Window(home)
+    first.open(Wish("settings"))
+    first.show()
+    first.resize(1111, 777)
+    first.context.settings.greeted = True
+    first.close()
+    second = Window(home)
+    second.open_first()
+    second.show()
+    assert (second.width(), second.height()) == (1111, 777)
+    assert second.page() is not None
+    assert second.page().name == "settings"
+    second.close()
+
+
+def test_a_bug_is_said_with_a_report_and_the_window_stays(window: Window) -> None:
+    window.bug("ZeroDivisionError: division by zero", "Traceback …")
+    assert "ZeroDivisionError" in window.messages.text.text()
+    assert window.messages.report.isVisible()
+    assert window.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_window"),
+    [
+        ([], True),
+        (["--home", "/d"], True),
+        (["--quit-after-first-paint"], True),
+        (["night.json"], True),
+        (["plan"], False),
+        (["--home", "/d", "runs"], False),
+        (["--help"], False),
+        (["--home"], False),
+    ],
+)
+def test_commands_are_the_command_lines_and_the_rest_is_the_windows(argv: list[str], is_window: bool) -> None:
+    assert (arguments(argv) is not None) is is_window
+
+
+def test_the_window_opens_without_torch_and_says_so_by_its_modules(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from desktop_app import application
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from desktop_app.shell import window as w
+from desktop_app.context import Wish
+made = []
+opened = w.Window.open_first
+def all_pages(self):
+    made.append(self)
+    self._heavy_ready = lambda: True
+    for name in w.PLACES:
+        self.open(Wish(name))
+    QTimer.singleShot(1500, QApplication.quit)
+w.Window.open_first = all_pages
+application.run_window(sys.argv[1], quit_after_first_paint=False)
+print(json.dumps(sorted(w.modules_loaded() & {"torch", "transformers", "datasets", "accelerate", "peft", "pandas"})))
+print(json.dumps(sorted(made[0]._pages)))
+"""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HF_HUB_CACHE": str(tmp_path / "hub")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "home")],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    heavy, pages = done.stdout.splitlines()[-2:]
+    assert json.loads(heavy) == []
+    assert json.loads(pages) == ["models", "plan", "runs", "settings", "welcome"]
+
+
+def test_without_a_screen_the_way_out_is_named(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    done = subprocess.run(
+        [sys.executable, "-m", "desktop_app", "--home", str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only X11 and Wayland can be absent")
+    assert done.returncode == 1
+    assert "stillroom --help" in done.stderr
