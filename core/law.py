@@ -651,7 +651,7 @@ def vocabulary_for(non_vocabulary_params: float, hidden: float) -> float:
 def in_words(params: float) -> str:
     """A size as people say it, three digits: 1_300_000 is 1.3M, 7e9 is 7B."""
     rounded = float(f"{params:.3g}")
-    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+    for unit, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
         if rounded >= scale:
             return f"{rounded / scale:.3g}{unit}"
     return f"{rounded:g}"

@@ -215,7 +215,9 @@ class Library:
         found = []
         for row in self._rows("select entry from models order by place"):
             try:
-                found.append(ModelEntry.model_validate_json(row["entry"]))
+                entry = ModelEntry.model_validate_json(row["entry"])
+                # a run may have got another name meanwhile, and its student with it
+                found.append(entry.model_copy(update={"name": name_of(entry.path)}))
             except ValidationError:  # written by another version; the next refresh sees to it
                 continue
         return found

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BadModel
+from core.files import read_json
 from core.numbers import bytes_text
 from core.shapes import KNOWN_FAMILIES, ParameterCount, Shape, count_parameters, shape_of
 
@@ -732,12 +733,23 @@ _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def name_of(path: Path) -> str:
-    """The name people know a model by: `organisation/name` in the Hub cache, a run's id for its student, else the folder's name."""
+    """The name people know a model by: `organisation/name` in the Hub cache, the run's name and the end of its id for its
+    student ("tonight · 5b3b"), else the folder's name.
+    """
     match = _SNAPSHOT.search(str(path))
     if match:
         return match["name"].replace("--", "/", 1)
     folder = path.resolve()
-    return folder.parent.parent.name if folder.parent.name == "artifacts" else folder.name
+    return _name_of_student(folder.parent.parent) if folder.parent.name == "artifacts" else folder.name
+
+
+def _name_of_student(run: Path) -> str:
+    try:
+        meta = read_json(run / "meta.json")
+    except (OSError, ValueError):
+        return run.name
+    name = str(meta.get("name") or "") if isinstance(meta, dict) else ""
+    return f"{name} · {run.name.rpartition('-')[2]}" if name else run.name
 
 
 def hub_cache() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import Qt
@@ -167,6 +168,12 @@ def _luminance(name: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def _picture(name: str, of: Colours) -> str:
+    """A small picture that a style sheet can't draw itself, in the colour for this theme."""
+    file = f"{name}-{'dark' if of is DARK else 'light'}.svg"
+    return (Path(__file__).resolve().parent.parent / "resources" / "icon" / file).as_posix()
+
+
 def _palette(of: Colours) -> QPalette:
     palette = QPalette()
     roles = {
@@ -254,7 +261,8 @@ def style_sheet(of: Colours) -> str:
         border-color: {of.line}; }}
     QLineEdit[problem="true"], QComboBox[problem="true"], QAbstractSpinBox[problem="true"],
     QListWidget[problem="true"] {{ border-color: {of.error}; }}
-    QComboBox::drop-down {{ border: none; width: 24px; }}
+    QComboBox::drop-down {{ border: none; width: 28px; }}
+    QComboBox::down-arrow {{ image: url("{_picture("chevron", of)}"); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView {{ background: {of.surface}; border: 1px solid {of.line}; outline: none;
         selection-background-color: {of.selected}; selection-color: {of.ink}; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
@@ -269,7 +277,10 @@ def style_sheet(of: Colours) -> str:
     QTableView:focus, QTreeView:focus, QListView:focus {{ border: 1px solid {of.accent}; }}
     QHeaderView {{ background: {of.surface}; }}
     QHeaderView::section {{ background: {of.surface}; color: {of.muted}; border: none;
-        border-bottom: 1px solid {of.line}; padding: 6px 8px; font-size: {SMALL}px; }}
+        border-bottom: 1px solid {of.line}; padding: 6px 11px; font-size: {SMALL}px; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
+    QLineEdit QToolButton {{ background: transparent; border: none; padding: 0; min-height: 0; }}
+    QTabBar QToolButton {{ background: {of.ground}; border: none; padding: 0; min-height: 0; }}
     QTableCornerButton::section {{ background: {of.surface}; border: none; }}
 
     QTabWidget::pane {{ border: none; border-top: 1px solid {of.line}; }}
@@ -292,7 +303,7 @@ def style_sheet(of: Colours) -> str:
 
     QSlider::groove:horizontal {{ height: 4px; background: {of.line}; border-radius: 2px; }}
     QSlider::sub-page:horizontal {{ background: {of.accent}; border-radius: 2px; }}
-    QSlider::handle:horizontal {{ background: {of.accent}; width: 16px; height: 16px; margin: -6px 0;
+    QSlider::handle:horizontal {{ background: {of.accent}; width: 12px; height: 12px; margin: -6px 0;
         border-radius: 8px; border: 2px solid {of.surface}; }}
     QSlider::handle:horizontal:focus {{ border-color: {of.ink}; }}
     QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled {{ background: {of.field_line}; }}
@@ -300,6 +311,15 @@ def style_sheet(of: Colours) -> str:
     QProgressBar::chunk {{ background: {of.accent}; border-radius: 3px; }}
     QCheckBox, QRadioButton {{ spacing: 8px; padding: 2px; }}
     QCheckBox:focus, QRadioButton:focus {{ background: {of.raised}; border-radius: {RADIUS}px; }}
+
+    QCheckBox::indicator, QRadioButton::indicator, QTableView::indicator, QTreeView::indicator, QListView::indicator {{
+        width: 14px; height: 14px; border: 1px solid {of.field_line}; background: {of.surface}; border-radius: 3px; }}
+    QRadioButton::indicator {{ border-radius: 7px; }}
+    QCheckBox::indicator:hover, QTableView::indicator:hover {{ border-color: {of.accent}; }}
+    QCheckBox::indicator:checked, QTableView::indicator:checked, QTreeView::indicator:checked,
+    QListView::indicator:checked {{ background: {of.accent}; border-color: {of.accent}; image: url("{_picture("tick", of)}"); }}
+    QRadioButton::indicator:checked {{ background: {of.accent}; border: 4px solid {of.surface}; outline: none;
+        width: 8px; height: 8px; }}
 
     QMenu {{ background: {of.surface}; border: 1px solid {of.line}; padding: 4px; }}
     QMenu::item {{ padding: 6px 24px 6px 12px; border-radius: 4px; }}

@@ -45,10 +45,10 @@ class Library:
     licence: str
 
 
-class About(QDialog):
-    """Made for one window; `run` is the one a report should tell of."""
+class AboutDialog(QDialog):
+    """`run` is the one that a report should tell of."""
 
-    def __init__(self, context: Context, run: str | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, context: Context, parent: QWidget | None = None, run: str | None = None) -> None:
         super().__init__(parent)
         self.context = context
         self.run_id = run
@@ -62,6 +62,7 @@ class About(QDialog):
         self._lay_out()
         self.copy.clicked.connect(self.copy_report)
         self.close_button.clicked.connect(self.accept)
+        self.close_button.setFocus()
         in_background(self, installed, self._show_libraries)
 
     def _lay_out(self) -> None:
@@ -70,7 +71,9 @@ class About(QDialog):
         about = _wrapped(words)
         rests = _wrapped(self.tr("It rests on these libraries:"))
         theme.set_role(rests, "small")
-        self.with_paths.setToolTip(self.tr("Without this, your folder becomes ~ and your and your computer's names go."))
+        self.with_paths.setToolTip(
+            self.tr("Without this, your folder becomes ~ and your and your computer's names go.")
+        )
         theme.set_role(self.said, "small")
         self.said.setWordWrap(True)
         buttons = QHBoxLayout()
@@ -186,7 +189,9 @@ def _licence(metadata: importlib.metadata.PackageMetadata) -> str:
     first = said[0] if said else ""
     if first and len(first) <= LONGEST:
         return first
-    classified = [one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier") or [] if one.startswith("License")]
+    classified = [
+        one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier") or [] if one.startswith("License")
+    ]
     return ", ".join(one for one in classified if one != "OSI Approved") or first[:LONGEST]
 
 

@@ -40,7 +40,7 @@ class BottomBar(QFrame):
         self.facts.setFont(theme.tabular(self.facts.font()))
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
-        self.progress.setFixedWidth(160)
+        self.progress.setFixedSize(160, 6)
         self.progress.setAccessibleName(self.tr("Progress"))
         self.button = QPushButton()
         layout = QHBoxLayout(self)

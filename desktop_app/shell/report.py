@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QT_VERSION_STR, QLibraryInfo, QSysInfo
+from PySide6.QtCore import QLibraryInfo, QSysInfo
 from PySide6.QtGui import QGuiApplication
 
 import core
@@ -81,7 +81,7 @@ def versions() -> dict[str, str]:
 
 
 def _programs() -> str:
-    qt = f"Qt {QT_VERSION_STR}, {QGuiApplication.platformName()}, {QLibraryInfo.location(QLibraryInfo.LibraryPath.PluginsPath)}"
+    qt = f"Qt {QLibraryInfo.version().toString()}, {QGuiApplication.platformName()}, {QLibraryInfo.location(QLibraryInfo.LibraryPath.PluginsPath)}"
     lines = [f"Stillroom {core.__version__}", f"Python {platform.python_version()} ({sys.executable})", qt]
     lines += [f"{name} {version}" for name, version in versions().items()]
     return _part(f"Stillroom report, {time.strftime('%Y-%m-%d %H:%M:%S %z')}", lines)
@@ -159,7 +159,7 @@ def _run(home: Home, run_id: str) -> str:
     ]
     if state is State.FAILED and history.failure is not None:
         lines += [f"failure: {history.failure.what}", f"way out: {history.failure.way_out}"]
-    lines += [f"notice: {notice.text}" for notice in history.notices[-10:] if hasattr(notice, "text")]
+    lines += [f"{notice.level}: {notice.text}" for notice in history.notices[-10:]]
     parts = [_part(f"Run {run.id}", lines), _recipe(run), _log("engine.log", run.log)]
     return "\n\n".join(part for part in parts if part)
 
@@ -208,7 +208,7 @@ def without_names(text: str, home: Home) -> str:
     ]
     for place, mark in sorted(marks, key=lambda one: -len(one[0])):
         if len(place) > 3:  # never the root of a disk
-            text = re.sub(re.escape(place) + r"(?![\w.\-])", mark.replace("\\", r"\\"), text)
+            text = re.sub(r"(?<![\w.\-~>])" + re.escape(place) + r"(?![\w\-])(?!\.\w)", mark.replace("\\", r"\\"), text)
     text = OTHER_PATH.sub(_shortened, text)
     for name, mark in ((_host(), "<host>"), (_host().partition(".")[0], "<host>"), (_user(), "<user>")):
         if len(name) > 1 and name not in ("root", "localhost"):

@@ -168,6 +168,8 @@ class Window(QMainWindow):
         self._name = wish.page
         self.stack.setCurrentWidget(page)
         page.opened(**wish.what)
+        if not page.isAncestorOf(self.focusWidget() or self):
+            page.setFocus()
         if wish.page != "welcome":
             self.context.settings.page = wish.page
 

@@ -407,7 +407,7 @@ def test_the_vocabulary_formula_at_its_anchor():
 
 @pytest.mark.parametrize(
     ("params", "words"),
-    [(7e9, "7B"), (1_300_000, "1.3M"), (999_999_999, "1B"), (70e9, "70B"), (12_345, "12.3k"), (7, "7"), (2e12, "2T")],
+    [(7e9, "7B"), (1_300_000, "1.3M"), (999_999_999, "1B"), (70e9, "70B"), (12_345, "12.3K"), (7, "7"), (2e12, "2T")],
 )
 def test_sizes_are_said_in_three_digits(params, words):
     assert law.in_words(params) == words
