@@ -34,7 +34,7 @@ from core.models import (
     scan_hub_cache,
     tokenizer_identity,
 )
-from core.numbers import count_text, parse_count
+from core.numbers import bytes_text, count_text, parse_count
 from core.own_runs import own_law
 from core.recipe import Problem
 from core.shapes import (
@@ -46,6 +46,7 @@ from core.shapes import (
     propose_shapes,
     scratch_shapes,
     shape_of,
+    shape_problems,
     validate_cut,
 )
 
@@ -125,6 +126,41 @@ def parse_target(text: str) -> Target:
     """
     wish = text.strip()
     return _parse_amount(wish) or _parse_folder(wish)
+
+
+def parse_amount(text: str) -> Target | None:
+    """The share, size, memory or speed that a text says, or None where it says none. Raises BadRecipe as `parse_target`."""
+    return _parse_amount(text.strip())
+
+
+def restate(
+    kind: Literal["share", "size", "memory", "speed"],
+    parameters: int,
+    teacher_params: int | None = None,
+    precision: str = "bf16",
+    device: str = "auto",
+) -> str:
+    """A student of this size said in another way, so that a form can change between them: 1.3M, 0.4x, 2.6MB@bf16, …
+
+    A share needs the teacher's size and a speed the memory bandwidth of `device` (0.1 s on a CPU, the first time).
+    """
+    if kind == "size":
+        return count_text(parameters)
+    if kind == "share":
+        if not teacher_params:
+            raise BadRecipe("student: A share needs a teacher, and there is none.", "Choose a teacher first.")
+        return f"{_plain(min(1.0, parameters / teacher_params))}x"
+    size_bytes = PRECISION_BYTES[precision]
+    if kind == "memory":
+        return f"{bytes_text(parameters * size_bytes)}@{precision}"
+    # the size for one token a second, over the size there is
+    one = parameters_for_speed(1.0, size_bytes, memory_bandwidth(_place(device)[0])).value
+    return f"{_plain(one / parameters)}tok/s@{precision}"
+
+
+def _plain(value: float) -> str:
+    """Three digits without an exponent."""
+    return f"{float(f'{value:.3g}'):.12f}".rstrip("0").rstrip(".")
 
 
 def _parse_amount(wish: str) -> Target | None:
@@ -329,6 +365,127 @@ def _inherited_shape(teacher_config: Mapping[str, Any], target_params: int) -> P
     )
 
 
+# --- a shape by hand --------------------------------------------------------------------------------------------------
+
+Unit = Literal["layers", "hidden", "heads", "kv_heads", "intermediate"]
+
+
+def editable_units(teacher: Shape, init: Builder) -> tuple[Unit, ...]:
+    """What of a student's shape may be chosen. Where whole key-value groups go, the heads follow the key-value heads."""
+    if init == "inherit":
+        return ("layers",)
+    if init in CUTS:
+        return ("layers", "hidden", "kv_heads", "intermediate")
+    return ("layers", "hidden", "heads", "kv_heads", "intermediate")
+
+
+def reshaped(teacher: Shape, shape: Shape, unit: Unit, value: int, init: Builder) -> Shape | None:
+    """`shape` with another number of `unit` (and what hangs on it), or None where the builder can't make it."""
+    size: dict[str, int] = {unit: value}
+    square = shape.model_type in SQUARE_FAMILIES
+    if init in CUTS and unit == "kv_heads":
+        size["heads"] = value * teacher.heads // teacher.kv_heads
+    if square and unit in ("heads", "kv_heads"):
+        size |= {"heads": value, "kv_heads": value, "hidden": value * shape.head_dim}
+    if square and unit == "hidden":
+        heads = max(1, value // shape.head_dim)
+        size |= {"heads": heads, "kv_heads": heads}
+    changed = shape.model_copy(update=size)
+    wrong = validate_cut(teacher, changed) if init in CUTS else shape_problems(changed)
+    return None if wrong else changed
+
+
+def next_shape(teacher: Shape, shape: Shape, unit: Unit, step: Literal[1, -1], init: Builder) -> Shape | None:
+    """The next shape in this direction that holds together; None at the end of what is valid."""
+    grain = _grain(teacher, unit)
+    most = getattr(teacher, unit) if init in CUTS else 4 * max(getattr(teacher, unit), getattr(shape, unit))
+    value = getattr(shape, unit)
+    while True:
+        # to the grid first, so that an odd width meets round ones again; the teacher's own is always on it
+        beyond = (value // grain + 1) * grain if step > 0 else (-(-value // grain) - 1) * grain
+        value = min(beyond, most) if step < 0 or value < most else beyond
+        if not 1 <= value <= most:
+            return None
+        if (found := reshaped(teacher, shape, unit, value, init)) is not None:
+            return found
+
+
+def _grain(teacher: Shape, unit: Unit) -> int:
+    if unit == "hidden" and teacher.model_type in SQUARE_FAMILIES:
+        return teacher.head_dim
+    if unit in ("hidden", "intermediate"):
+        return 64 if getattr(teacher, unit) >= 2048 else 8
+    return 1
+
+
+SQUARE_FAMILIES = frozenset({"gpt2", "gpt_neox"})  # hidden = heads · head width, and every head has its own keys
+
+
+# --- how the two go together ------------------------------------------------------------------------------------------
+
+
+class PairCheck(BaseModel):
+    """One thing that teacher and student have with or against each other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: Literal["tokenizer", "family", "size"]
+    verdict: Literal["good", "warning", "error", "unknown"]
+    text: str
+
+
+def pair_checks(
+    teacher: ModelInfo | None, existing: ModelInfo | None, chosen: Teacher | None, guided: bool = True
+) -> tuple[PairCheck, ...]:
+    """Tokenizers, families and sizes of teacher and student in words; `existing` is the student that is a model already."""
+    if teacher is None:
+        return ()
+    checks = [_tokenizer_check(teacher, existing, guided), _family_check(teacher, existing)]
+    if chosen is not None:
+        checks.append(PairCheck(what="size", verdict=_size_verdict(chosen.badge_sentence), text=_size_words(chosen)))
+    return tuple(checks)
+
+
+def _tokenizer_check(teacher: ModelInfo, existing: ModelInfo | None, guided: bool) -> PairCheck:
+    if existing is None:
+        if teacher.tokenizer.fingerprint is None:
+            why = teacher.tokenizer.unknown_because or "its files are unknown here"
+            text = f"Tokenizer unknown: {why}. The student takes it over as it is."
+            return PairCheck(what="tokenizer", verdict="unknown", text=text)
+        return PairCheck(what="tokenizer", verdict="good", text="Same tokenizer: the student takes over the teacher's.")
+    same, why = same_tokenizer(existing.tokenizer, teacher.tokenizer)
+    if same:
+        return PairCheck(what="tokenizer", verdict="good", text=f"Same tokenizer: {why}.")
+    if None in (existing.tokenizer.fingerprint, teacher.tokenizer.fingerprint):
+        return PairCheck(what="tokenizer", verdict="unknown", text=f"Tokenizers unknown: {why}.")
+    verdict: Literal["error", "warning"] = "error" if guided else "warning"
+    return PairCheck(what="tokenizer", verdict=verdict, text=f"Different tokenizers: {why}.")
+
+
+def _family_check(teacher: ModelInfo, existing: ModelInfo | None) -> PairCheck:
+    family = teacher.model_type or teacher.architecture
+    if existing is not None:
+        own = existing.model_type or existing.architecture
+        if own == family:
+            return PairCheck(what="family", verdict="good", text=f"Same family: {own}.")
+        text = f"Families differ ({own} learns from {family}): fine, as long as the tokenizers are the same."
+        return PairCheck(what="family", verdict="good", text=text)
+    if teacher.shape is not None:
+        return PairCheck(what="family", verdict="good", text=f"Same family: both are {family}.")
+    text = f"The family {family} is unknown here: nothing can be cut from it, but it can teach an existing model."
+    return PairCheck(what="family", verdict="error", text=text)
+
+
+def _size_verdict(sentence: str) -> Literal["good", "warning", "error"]:
+    if sentence == law.Badge.IN_BAND.sentence:
+        return "good"
+    return "error" if sentence == law.Badge.SMALLER.sentence else "warning"
+
+
+def _size_words(chosen: Teacher) -> str:
+    return f"{chosen.badge.capitalize()}: the teacher is {chosen.ratio:.3g} times the student."
+
+
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +521,15 @@ class Plan(BaseModel):
     devices: tuple[Device, ...]
     device: str
     device_reason: str
+    teacher_shape: Shape | None  # of the teacher, or of the one that is reckoned with
+    student_shape: Shape | None  # as it would be made; None where nothing is known but its size
+    student_exact: int  # parameters of that shape
+    pair: tuple[PairCheck, ...]
+    text_bytes: int | None
+    passes: float | None  # how often the budget reads the text, at BYTES_PER_TOKEN
+
+
+BYTES_PER_TOKEN = 4  # of text, about; core.estimate reckons the disk with the same
 
 
 def plan(
@@ -378,10 +544,12 @@ def plan(
     at_hand: Iterable[ModelEntry | Path] = (),
     allow_remote_code: bool = False,
     measured_tokens_per_second: float | None = None,
+    shape: Shape | None = None,
     **fields: Any,
 ) -> Plan:
     """The plan for a student. Works with no teacher and with nothing at hand; then stand-ins are reckoned with.
 
+    `shape` is one that somebody chose instead of the first proposal.
     `at_hand` are models that the user added, beside those of `models_at_hand`; `fields` are other fields of the recipe
     (`sequence_length`, `use_teacher`, …). What stands in the way of a run is in `problems`; raised are BadModel for a
     teacher or student folder that can't be used, and BadRecipe for a target without meaning or a field out of range.
@@ -398,18 +566,20 @@ def plan(
     chosen = _chosen(info, student_params, existing)
     basis = chosen or next((c for c in candidates if c.badge == law.Badge.IN_BAND.word), None)
     shapes, problems = _shapes_or_problem(basis, student_params, init, target)
-    student = _student_size(existing, basis, shapes, target, student_params)
+    by_hand = shape if basis is not None and target.path is None else None
+    student = _student_size(existing, basis, shapes, target, student_params, by_hand)
     advised = law.recommend(student_params)
     teaching = _teacher_size(info, basis, advised)
     budget = tokens or max(64, TOKENS_PER_PARAMETER * student_params)
     recipe = _recipe(target, teacher, init, data, budget, device, fields)
     problems += recipe_problems(recipe, info, existing, student_params if info else None)
+    text_bytes = total_bytes(list(data)) if data else None
     cost = estimate(
         recipe,
         teaching,
         student,
         place,
-        text_bytes=total_bytes(list(data)) if data else None,
+        text_bytes=text_bytes,
         measured_tokens_per_second=measured_tokens_per_second,
     )
     problems += _misfit(cost)
@@ -442,6 +612,12 @@ def plan(
         devices=tuple(machine),
         device=place.id,
         device_reason=why_place,
+        teacher_shape=None if teaching.assumed else teaching.shape,
+        student_shape=None if student.assumed else student.shape,
+        student_exact=student.parameters,
+        pair=pair_checks(info, existing, chosen, recipe.guided),
+        text_bytes=text_bytes,
+        passes=budget * BYTES_PER_TOKEN / text_bytes if text_bytes else None,
     )
 
 
@@ -495,10 +671,17 @@ def _shapes_or_problem(
 
 
 def _student_size(
-    existing: ModelInfo | None, basis: Teacher | None, shapes: Sequence[Proposal], target: Target, student_params: int
+    existing: ModelInfo | None,
+    basis: Teacher | None,
+    shapes: Sequence[Proposal],
+    target: Target,
+    student_params: int,
+    by_hand: Shape | None = None,
 ) -> Size:
     if existing is not None:
         return Size.of_model(existing)
+    if by_hand is not None and basis is not None and read_config(basis.path)["model_type"] == by_hand.model_type:
+        return Size.of_config(config_for(read_config(basis.path), by_hand))
     if target.path is not None:
         return Size.of_config(read_config(target.path))
     if shapes and basis is not None:

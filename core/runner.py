@@ -272,10 +272,11 @@ def serve(home: Home) -> int:
         try:
             runs.tidy(home)
             runner = Runner(home, devices)
-            with keep_awake() as awake:
-                log.info("runner %s is up; %s", os.getpid(), awake)
-                while runner.tick():
-                    time.sleep(TICK_S)
+            if runner.tick():  # the first engine starts before we ask the system, which takes a moment to answer
+                with keep_awake() as awake:
+                    log.info("runner %s is up; %s", os.getpid(), awake)
+                    while runner.tick():
+                        time.sleep(TICK_S)
         finally:
             lock.release()
         if not runs.queue(home):  # whoever queued a run while we let go saw a held lock, so the last look is ours

@@ -291,7 +291,7 @@ def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, studen
 
 
 class Evaluator:
-    """Measures the student on held-out text, writes a sample, and says both; the teacher is measured once."""
+    """Measures the student on held-out text, writes a sample, and says both; what the first measurement reads of the teacher is said too."""
 
     def __init__(self, session: Session, bench: Bench, student: PreTrainedModel) -> None:
         self.session, self.bench, self.student = session, bench, student
@@ -304,21 +304,17 @@ class Evaluator:
             else:
                 self.first = self.first or point.metrics
                 self.last = (point.step, point.metrics)
-        if bench.teacher_metrics is None and bench.teacher is not None:
-            session.phase("measuring the teacher")
-            bench.teacher_metrics = score(
-                bench.teacher, bench.held_out, bench.framing, bench.length, bench.device
-            ).metrics()
-            session.say(ev.EvaluationLogged(0, 0, "teacher", bench.teacher_metrics))
 
     def __call__(self, step: int, tokens: int) -> None:
         if self.last is not None and self.last[0] == step:
             return
         bench = self.bench
         self.session.phase("evaluating", f"step {step}", safe_to_end=step == 0)
-        metrics = score(
-            self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher
-        ).metrics()
+        scores = score(self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher)
+        if bench.teacher is not None and bench.teacher_metrics is None:
+            bench.teacher_metrics = scores.of_teacher().metrics()
+            self.session.say(ev.EvaluationLogged(0, 0, "teacher", bench.teacher_metrics))
+        metrics = scores.metrics()
         self.session.say(ev.EvaluationLogged(step, tokens, "student", metrics))
         self.last, self.first = (step, metrics), self.first or metrics
         prompt, text = continuation(

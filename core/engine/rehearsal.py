@@ -20,12 +20,14 @@ from core.engine.session import Session
 from core.engine.trainer import collate
 from core.errors import Trouble
 
+SMALL_SHARE = 0.1  # of the free memory: a batch that is reckoned to take less on a CPU is not tried whole
+
 
 def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> int:
     """Find the micro-batch on the fullest blocks before the first real step; nothing is learnt here. Returns blocks at once.
 
     One block is measured, the rest is reckoned from it; then the chosen batch is tried whole, with room for the optimizer's moments,
-    and halved as long as it does not fit.
+    and halved as long as it does not fit. On a CPU, where trying takes as long as a step, a small one is not tried.
     """
     session.phase("rehearsing the fullest batch")
     fixed = 3 * 4 * sum(parameter.numel() for parameter in student.parameters())  # gradients and two moments
@@ -43,11 +45,11 @@ def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: Pre
         )
     while True:
         session.check_stop()
-        too_much = bench.device == "cpu" and micro * per_block + fixed > free_memory("cpu")
-        if too_much:
-            error: BaseException = MemoryError(
-                f"{micro} blocks take about {(micro * per_block + fixed) / 2**30:.1f} GiB"
-            )
+        reckoned, free = micro * per_block + fixed, free_memory(bench.device)
+        if bench.device == "cpu" and reckoned < SMALL_SHARE * free:
+            break
+        if bench.device == "cpu" and reckoned > free:
+            error: BaseException = MemoryError(f"{micro} blocks take about {reckoned / 2**30:.1f} GiB")
         else:
             try:
                 peak_of(recipe, bench, student, micro)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ class Scores:
     windowed: int
     kl: float | None = None
     agreed: int | None = None
+    teacher_nll: float | None = None  # of the same tokens
 
     @property
     def ce(self) -> float:
@@ -42,6 +44,11 @@ class Scores:
             "agreement": None if self.agreed is None else self.agreed / self.tokens,
         }
 
+    def of_teacher(self) -> Scores:
+        """What `score` says of the teacher alone, which has read the same tokens."""
+        assert self.teacher_nll is not None
+        return Scores(self.teacher_nll, self.tokens, self.bytes, self.documents, self.windowed)
+
 
 def score(
     model: PreTrainedModel,
@@ -54,27 +61,28 @@ def score(
 ) -> Scores:
     """Read every document by itself. One longer than `context` is read in windows that overlap by half, and no token is left out:
     each is predicted once, with at least half a context before it (except at the beginning). With a teacher of the same
-    tokenizer, KL(teacher ‖ model) and the agreement of first choices come too.
+    tokenizer, KL(teacher ‖ model), the agreement of first choices and the teacher's own cross-entropy come too.
     """
     windows, windowed, counted_bytes = _windows(corpus, framing, context)
     windows.sort(key=lambda window: len(window[0]))
     rows = defaults.scored_rows(model.get_input_embeddings().weight.shape[0])
     was_training = model.training
     model.eval()
-    nll = kl = 0.0
+    nll = kl = teacher_nll = 0.0
     tokens = agreed = done = 0
     try:
         while done < len(windows):
             longest = len(windows[min(done + 255, len(windows) - 1)][0])
             batch = windows[done : done + max(1, min(256, rows // longest))]
             sums = _score_batch(model, teacher, batch, device)
-            nll, kl, agreed, tokens = nll + sums[0], kl + sums[1], agreed + int(sums[2]), tokens + int(sums[3])
+            nll, kl, teacher_nll = nll + sums.nll, kl + sums.kl, teacher_nll + sums.teacher_nll
+            agreed, tokens = agreed + sums.agreed, tokens + sums.tokens
             done += len(batch)
             if progress is not None:
                 progress(done / len(windows))
     finally:
         model.train(was_training)
-    known = (kl, agreed) if teacher is not None else (None, None)
+    known = (kl, agreed, teacher_nll) if teacher is not None else (None, None, None)
     return Scores(nll, tokens, counted_bytes, len(corpus), windowed, *known)
 
 
@@ -102,11 +110,21 @@ def _windows(corpus: Corpus, framing: Framing, context: int) -> tuple[list[tuple
     return windows, windowed, counted
 
 
+class _Sums(NamedTuple):
+    """Over the targets of a batch; what needs a teacher is 0 without one."""
+
+    nll: float
+    tokens: int
+    kl: float = 0.0
+    agreed: int = 0
+    teacher_nll: float = 0.0
+
+
 @torch.inference_mode()
 def _score_batch(
     model: PreTrainedModel, teacher: PreTrainedModel | None, batch: list[tuple[np.ndarray, int]], device: str
-) -> tuple[float, float, float, int]:
-    """Sums of NLL, KL and agreements, and the count of targets, over a batch of windows padded on the right (causal: padding is never seen)."""
+) -> _Sums:
+    """The sums over a batch of windows padded on the right (causal: padding is never seen)."""
     length = max(len(ids) for ids, _ in batch)
     ids_BT = torch.zeros(len(batch), length, dtype=torch.long)
     counts_BT = torch.zeros(len(batch), length - 1, dtype=torch.bool)
@@ -118,13 +136,14 @@ def _score_batch(
     logits_NV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
     nll = functional.cross_entropy(logits_NV, target_N, reduction="sum").double().item()
     if teacher is None:
-        return nll, 0.0, 0.0, len(target_N)
+        return _Sums(nll, len(target_N))
     teacher_NV = teacher(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
+    teacher_nll = functional.cross_entropy(teacher_NV, target_N, reduction="sum").double().item()
     student_NV, teacher_NV = common_vocabulary(logits_NV, teacher_NV)
     kl = (
         functional.kl_div(student_NV.log_softmax(-1), teacher_NV.log_softmax(-1), reduction="sum", log_target=True)
         .double()
         .item()
     )
-    agreed = (student_NV.argmax(-1) == teacher_NV.argmax(-1)).sum().item()
-    return nll, kl, agreed, len(target_N)
+    agreed = int((student_NV.argmax(-1) == teacher_NV.argmax(-1)).sum().item())
+    return _Sums(nll, len(target_N), kl, agreed, teacher_nll)

@@ -195,11 +195,21 @@ def test_the_rehearsal_finds_out_in_seconds_not_after_hours(home, teacher, data,
         return peak(recipe, bench, student, count)
 
     monkeypatch.setattr(rehearsal, "peak_of", allocate)
+    monkeypatch.setattr(rehearsal, "SMALL_SHARE", 0.0)
     run = new_tiny_run(home, tiny_recipe(teacher, data))
     assert work(run, "cpu") == FINISHED
     plan = history_of(run).plan
     assert (plan.micro_batch, plan.accumulation) == (2, 2)
     assert_same_curve(run, whole)
+
+
+def test_a_batch_that_takes_next_to_nothing_on_a_cpu_is_not_rehearsed_whole(home, teacher, data, monkeypatch):
+    peak, tried = rehearsal.peak_of, []
+    monkeypatch.setattr(rehearsal, "peak_of", lambda *given: tried.append(given[-1]) or peak(*given))
+    run = new_tiny_run(home, tiny_recipe(teacher, data, tokens=512))
+    assert work(run, "cpu") == FINISHED
+    assert history_of(run).plan.micro_batch == 4
+    assert tried == [1]
 
 
 def test_another_error_in_a_step_is_not_taken_for_want_of_memory(home, teacher, data, monkeypatch):

@@ -60,6 +60,12 @@ def test_scores_equal_a_plain_loop_over_the_documents():
     assert metrics["perplexity"] == pytest.approx(math.exp(nll / targets), rel=1e-4)
 
 
+def test_what_the_first_reading_says_of_the_teacher_is_what_reading_it_alone_says():
+    teacher, corpus = tiny_model(seed=2), framed_corpus([12, 3, 60, 33, 1, 90])
+    beside = score(tiny_model(seed=1), corpus, FRAMING, CONTEXT, "cpu", teacher)
+    assert beside.of_teacher() == score(teacher, corpus, FRAMING, CONTEXT, "cpu")
+
+
 def test_bits_per_byte_by_hand():
     """Eight tokens of a half each in sixteen bytes: half a bit a byte, perplexity 2."""
     metrics = Scores(nll=8 * math.log(2), tokens=8, bytes=16, documents=1, windowed=0, kl=2.0, agreed=6).metrics()
