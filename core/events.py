@@ -38,7 +38,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseEntered(Event):
-    """A named phase began: loading, building the student, measuring the teacher, training, saving …"""
+    """A named phase began: loading, building the student, evaluating, training, saving …"""
 
     phase: str
     detail: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ctypes.util
+import importlib
 import os
 import sys
 import threading
@@ -16,6 +16,7 @@ from core.errors import Trouble
 from core.home import Home
 
 if TYPE_CHECKING:
+    from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
     from desktop_app.shell.window import Window
@@ -27,14 +28,15 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
     if reason:
         print(reason, file=sys.stderr)
         return 1
-    loading = _load_charts()
     try:
         home = Home.find(home_named)
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         return 1
+    # our own before PySide, which reads the source of every module that is imported after it
+    importlib.import_module("core.runs" if _is_first_start(home) else "core.plan")
     try:
-        from PySide6.QtWidgets import QApplication
+        from PySide6.QtCore import QTimer
     except ImportError as error:
         print(_missing_library(error), file=sys.stderr)
         return 1
@@ -44,7 +46,8 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
 
     sys.setswitchinterval(0.001)  # the window's thread gets its turn soon while a journal is being read
     app = make_application()
-    window = Window(home, heavy_ready=lambda: not loading.is_alive())
+    charts = Charts()
+    window = Window(home, heavy_ready=charts.loaded)
     theme.apply(app, window.context.settings.scheme)
     theme.follow_system(app, lambda: window.context.settings.scheme)
     _catch_bugs(window)
@@ -57,8 +60,11 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
     if quit_after_first_paint:
         window.painted.connect(app.quit)
     else:
-        window.painted.connect(window.context.live.start)
-        window.painted.connect(window.context.shelf.refresh)
+        waiting = QTimer(window)
+        waiting.setInterval(10)
+        waiting.timeout.connect(lambda: _go_live(window, charts, waiting))
+        waiting.start()
+    QTimer.singleShot(0, charts.load)
     code = app.exec()
     window.context.live.stop()
     return code
@@ -106,6 +112,8 @@ def no_screen_because() -> str:
         return ""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "There is no screen here. Everything can be done by commands: `stillroom --help` lists them."
+    import ctypes.util
+
     if not os.environ.get("WAYLAND_DISPLAY") and ctypes.util.find_library("xcb-cursor") is None:
         return (
             "Qt needs the library xcb-cursor to show a window here. Install it (Debian, Ubuntu: "
@@ -122,17 +130,40 @@ def _missing_library(error: ImportError) -> str:
     )
 
 
-def _load_charts() -> threading.Thread:
-    """Load what draws and plans beside the window's own start; it holds nothing of Qt's that belongs to a thread."""
-    import importlib
+def _is_first_start(home: Home) -> bool:
+    """Then the welcome page comes first, which plans nothing."""
+    return not (home.root / "window.ini").exists()
 
-    def load() -> None:
-        for name in ("numpy", "core.plan", "core.library", "pyqtgraph"):
+
+class Charts:
+    """What draws charts, loaded beside the window's own start in a thread: it holds nothing of Qt's that belongs to one.
+
+    Nobody else imports meanwhile: two threads in the same circular imports meet half-made modules.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._import, name="loading charts", daemon=True)
+        self._asked = False
+
+    def load(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._thread.start()
+
+    def loaded(self) -> bool:
+        return self._asked and not self._thread.is_alive()
+
+    def _import(self) -> None:
+        for name in ("core.plan", "core.library", "numpy", "pyqtgraph"):
             importlib.import_module(name)
 
-    thread = threading.Thread(target=load, name="loading charts", daemon=True)
-    thread.start()
-    return thread
+
+def _go_live(window: Window, charts: Charts, waiting: QTimer) -> None:
+    """Begin to follow the data folder, once everything is imported."""
+    if charts.loaded():
+        waiting.stop()
+        window.context.live.start()
+        window.context.shelf.refresh()
 
 
 def _catch_bugs(window: Window) -> None:

@@ -64,6 +64,7 @@ GLYPHS: Final = {
     "measure": MDI7.speedometer,
     "zoom_reset": MDI7.fit_to_page_outline,
     "keyboard": MDI7.keyboard_outline,
+    "private": MDI7.lock_outline,
     "drag": MDI7.drag_vertical,
     "tick": MDI7.check_bold,
     "queued": MDI7.clock_outline,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from core.errors import Trouble
 from core.home import Home
 from core.models import ModelEntry
-from desktop_app.work import Latest
+from desktop_app.work import Latest, in_background
+
+if TYPE_CHECKING:
+    from core.library import Library
 
 
 class Shelf(QObject):
@@ -32,28 +37,21 @@ class Shelf(QObject):
         self._latest.ask(lambda: _read(self.home), self._take, self.troubled.emit)
 
     def add(self, folder: Path) -> None:
-        """Remember a folder of models; `troubled` says why not."""
-
-        def add() -> _Found:
-            from core.library import Library
-
-            with Library(self.home) as library:
-                library.add_folder(folder)
-            return _read(self.home)
-
-        self._latest.ask(add, self._take, self.troubled.emit)
+        """Remember a folder of models and look again; `troubled` says why not."""
+        self._change(lambda library: library.add_folder(folder))
 
     def forget(self, folder: Path) -> None:
         """Look into an added folder no longer."""
+        self._change(lambda library: library.forget(folder))
 
-        def forget() -> _Found:
+    def _change(self, change: Callable[[Library], None]) -> None:
+        def work() -> None:
             from core.library import Library
 
             with Library(self.home) as library:
-                library.forget(folder)
-            return _read(self.home)
+                change(library)
 
-        self._latest.ask(forget, self._take, self.troubled.emit)
+        in_background(self, work, lambda _: self.refresh(), self.troubled.emit)
 
     def entry(self, path: Path | str) -> ModelEntry | None:
         """The model in this folder, if it is on the shelf."""

@@ -243,6 +243,7 @@ def style_sheet(of: Colours) -> str:
     QPushButton[role="primary"]:disabled {{ background: {of.raised}; color: {of.muted}; border-color: {of.line}; }}
     QPushButton[role="quiet"], QToolButton[role="quiet"] {{ background: transparent; border: 1px solid transparent; }}
     QPushButton[role="quiet"] {{ color: {of.accent}; }}
+    QPushButton[role="quiet"]:disabled {{ color: {of.muted}; }}
     QPushButton[role="quiet"]:hover, QToolButton[role="quiet"]:hover {{ background: {of.raised}; }}
     QPushButton[role="quiet"]:focus, QToolButton[role="quiet"]:focus {{ border: 2px solid {of.accent}; }}
     QPushButton[role="danger"] {{ color: {of.error}; border-color: {of.error}; }}

@@ -105,16 +105,18 @@ def shot(window: Any) -> Any:
 
 
 def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not until():
-        QTest.qWait(20)
+        QApplication.processEvents()
+        time.sleep(0.01)  # the threads' turn
 
 
 @contextmanager
 def homes() -> Iterator[dict[str, Any]]:
     """An empty data folder, one with runs of every kind (one of them alive), and one that has gone."""
+    from filelock import FileLock
     from made_up import Alive, a_model, fake_run
 
     from core.home import Home
@@ -131,6 +133,7 @@ def homes() -> Iterator[dict[str, Any]]:
         fake_run(home, name=LONG, steps=40, planned=120, state="stopped", tags=("night", "long", ARABIC), **fields)
         fake_run(home, name=ARABIC, state="failed", steps=7, **fields)
         fake_run(home, name="torn by the weather", state="crashed", steps=30, planned=90, **fields)
+        stack.enter_context(FileLock(home.runner_lock, is_singleton=False))  # no runner takes up those that wait
         for name in ("tonight, second", "tonight, third"):
             fake_run(home, name=name, state="queued", **fields)
         alive = Alive(home, name="stories-2M → 0.4x (prune)", steps=164, planned=400, student_parameters=800_000, **fields)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from desktop_app import theme
@@ -147,6 +147,7 @@ def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QA
 
     made = QPushButton(text)
     if icon_name:
+        made.setIconSize(QSize(22, 16))  # the glyph stands in its middle: room between it and the text
         made.setIcon(icon(icon_name, {"primary": "on_accent", "danger": "error", "quiet": "accent"}.get(role or "", "ink")))
     if role:
         theme.set_role(made, role)

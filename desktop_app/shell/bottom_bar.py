@@ -34,6 +34,8 @@ class BottomBar(QFrame):
         self.subject = ""
         self._rows: Sequence[RunSummary] = ()
         self._row: RunSummary | None = None
+        self._picture: Picture | None = None  # of the run that is told of: newer than its line in the list
+        self._others = 0  # runs that are alive beside it
         self._icon = QLabel()
         self.text = Elided()
         self.facts = QLabel()
@@ -63,13 +65,14 @@ class BottomBar(QFrame):
         latest = max(ended, key=lambda row: row.updated or 0.0, default=None)
         self._row = alive[-1] if alive else (waiting[0] if waiting else latest)
         subject = self._row.id if self._row and alive else ""
+        self._others = max(0, len(alive) - 1)
         if subject != self.subject:
-            self.subject = subject
+            self.subject, self._picture = subject, None
             self.subject_changed.emit(subject)
         if self._row is None:
             self._say("", self.tr("Nothing is running."), "", None, "")
         elif alive:
-            self._show_alive(self._row, len(alive), len(waiting))
+            self._show_alive(self._row, len(waiting))
         elif waiting:
             text = self.tr("%s waits for a free device") % self._row.name
             more = self.tr("%d waiting") % len(waiting) if len(waiting) > 1 else ""
@@ -83,31 +86,28 @@ class BottomBar(QFrame):
         """The same run, ten times a second."""
         if picture.run != self.subject or self._row is None or not picture.state.alive:
             return
-        history, curves = picture.history, picture.curves
-        phase = history.phase or self.tr("starting")
-        word = self.tr("stopping") if picture.state is State.STOPPING else phase
-        parts = []
-        if history.plan is not None:
-            parts.append(self.tr("step %s/%s") % (f"{history.step:,}", f"{history.plan.steps:,}"))
-        if len(curves):
-            pace = float(curves.train["tokens_per_second"][-1])
-            if pace == pace:
-                parts.append(self.tr("%s tok/s") % count_text(pace))
-        left = history.seconds_left()
-        if left is not None:
-            parts.append(self.tr("%s left") % duration_text(left))
-        share = history.share if history.plan is not None and history.step else history.phase_share
-        self._say(str(picture.state), f"{word.capitalize()} · {self._row.name}", "  ·  ".join(parts), share, self.tr("Stop"))
+        self._picture = picture
+        self._show_alive(self._row, sum(row.state == State.QUEUED for row in self._rows))
 
-    def _show_alive(self, row: RunSummary, alive: int, waiting: int) -> None:
-        name = row.name if alive == 1 else self.tr("%s and %d more") % (row.name, alive - 1)
-        facts = [self.tr("step %s/%s") % (f"{row.step or 0:,}", f"{row.steps:,}")] if row.steps else []
-        if row.seconds_left is not None:
-            facts.append(self.tr("%s left") % duration_text(row.seconds_left))
+    def _show_alive(self, row: RunSummary, waiting: int) -> None:
+        state, phase, step, steps, left, share = row.state, row.phase, row.step, row.steps, row.seconds_left, row.share
+        pace = float("nan")
+        if self._picture is not None:
+            history, curves = self._picture.history, self._picture.curves
+            state, phase, step = str(self._picture.state), history.phase, history.step
+            steps, left = history.plan.steps if history.plan else None, history.seconds_left()
+            share = history.share if history.plan is not None and step else history.phase_share
+            pace = float(curves.train["tokens_per_second"][-1]) if len(curves) else pace
+        facts = [self.tr("step %s/%s") % (f"{step or 0:,}", f"{steps:,}")] if steps else []
+        if pace == pace:  # NaN where it is not known
+            facts.append(self.tr("%s tok/s") % count_text(pace))
+        if left is not None:
+            facts.append(self.tr("%s left") % duration_text(left))
         if waiting:
             facts.append(self.tr("%d waiting") % waiting)
-        phase = self.tr("stopping") if row.state == State.STOPPING else (row.phase or self.tr("starting"))
-        self._say(row.state, f"{phase.capitalize()} · {name}", "  ·  ".join(facts), row.share, self.tr("Stop"))
+        word = self.tr("stopping") if state == State.STOPPING else (phase or self.tr("starting"))
+        name = self.tr("%s and %d more") % (row.name, self._others) if self._others else row.name
+        self._say(state, f"{word.capitalize()} · {name}", "  ·  ".join(facts), share, self.tr("Stop"))
 
     def _say(self, state: str, text: str, facts: str, share: float | None, button: str) -> None:
         self._icon.setVisible(bool(state))

@@ -181,6 +181,8 @@ class Window(QMainWindow):
             self.stack.addWidget(page)
             if name == "welcome":
                 self._connect_welcome(page)
+            elif name == "settings":
+                page.set_commands(self.commands())  # type: ignore[attr-defined]
         return self._pages[name]
 
     def page(self) -> Page | None:
@@ -335,6 +337,8 @@ class Window(QMainWindow):
 
     def _listed(self, rows: list[Any]) -> None:
         self.bottom.show_rows(rows)
+        if any(row.state == State.QUEUED for row in rows):
+            in_background(self, lambda: ensure_runner(self.context.home), lambda _: None, self.context.trouble)
         self.notifier.look(rows)
         if self.context.live.notice:
             self._say_once(self.context.live.notice)

@@ -10,6 +10,7 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
+from filelock import FileLock
 from made_up import Alive
 from made_up import fake_run as make_run
 from PySide6.QtWidgets import QApplication
@@ -42,8 +43,17 @@ def context(home: Home, qapp: QApplication) -> Iterator[Context]:
 
 
 @pytest.fixture
-def fake_run() -> Callable[..., RunFolder]:
-    return make_run
+def fake_run(home: Home) -> Iterator[Callable[..., RunFolder]]:
+    """Makes run folders; while one of them waits, no runner takes it up."""
+    runner = FileLock(home.runner_lock, is_singleton=False)
+
+    def make(where: Home, **fields: Any) -> RunFolder:
+        if fields.get("state") == "queued" and not runner.is_locked:
+            runner.acquire(timeout=5)
+        return make_run(where, **fields)
+
+    yield make
+    runner.release()
 
 
 @pytest.fixture

@@ -65,9 +65,15 @@ def unreachable(root: QWidget) -> list[str]:
     for widget in root.findChildren(QWidget):
         if not isinstance(widget, CONTROLS) or not widget.isVisibleTo(root) or _is_inner(widget) or not widget.isEnabled():
             continue
-        if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not _arrows_lead_to(widget):
             found.append(_name(widget))
     return found
+
+
+def _arrows_lead_to(widget: QWidget) -> bool:
+    """One of an exclusive group: Tab comes to the group, the arrow keys to each of its buttons."""
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    return group is not None and any(one.focusPolicy() & Qt.FocusPolicy.TabFocus for one in group.buttons())
 
 
 def _is_inner(widget: QWidget) -> bool:

@@ -1,0 +1,1 @@
+"""What is drawn from data: curves, the law, memory, shapes."""

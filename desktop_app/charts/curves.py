@@ -1,0 +1,822 @@
+"""The live curves of one or several runs: linked plots, one read-out for all of them, zoom, smoothing and export.
+
+python -m desktop_app.charts.curves
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFont, QPainter, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QScrollArea,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import Trouble
+from desktop_app import theme
+from desktop_app.charts import export, ticks
+from desktop_app.charts.flow import FlowLayout
+from desktop_app.charts.lines import (
+    UNITS,
+    Array,
+    Choices,
+    Drawing,
+    Level,
+    Line,
+    Marks,
+    Metric,
+    Part,
+    PlotName,
+    RunSpec,
+    levels_of,
+    lines_of,
+    marks_of,
+    x_of,
+)
+from desktop_app.charts.plot import Plot
+from desktop_app.charts.readout import ROW, Column, Key, ReadOut, Row
+from desktop_app.charts.ticks import XKind
+from desktop_app.forms import Choice, Segmented
+from desktop_app.icons import icon
+from desktop_app.work import in_background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from desktop_app.live import Curves, Picture
+
+__all__ = ["CurvesPanel", "RunSpec"]
+
+MAIN: Final[tuple[PlotName, ...]] = ("loss", "held_out", "speed", "memory")
+MORE: Final[tuple[PlotName, ...]] = ("lr", "grad_norm")
+LARGE: Final[tuple[PlotName, ...]] = ("loss", "held_out")
+HEAD_HEIGHT = 32  # px
+BEAT_MS = 40  # news that come within it are drawn together
+TWO_COLUMNS, PAIRS = 1100, 560  # px: all plots in two columns; the small ones in two
+NOTED_MOST, NAME_MOST = 4, 32  # lines with gaps that are named; letters of a name
+READOUT_SHARE = 0.35  # of the panel's height, at most
+EXPORT_WIDTH, EXPORT_LARGE, EXPORT_SMALL = 1120, 300, 200  # px
+
+
+class PlotBox(QWidget):
+    """A plot under its title."""
+
+    def __init__(self, plot: Plot, unit_text: str, beside: QWidget | None = None) -> None:
+        super().__init__()
+        self.plot = plot
+        self.title = QLabel(plot.title)
+        font = QFont(self.title.font())
+        font.setWeight(QFont.Weight.DemiBold)
+        self.title.setFont(font)
+        self.unit = QLabel(unit_text)
+        theme.set_role(self.unit, "small")
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE)
+        if plot.name in LARGE:
+            head.addStrut(HEAD_HEIGHT)  # of the choice in one of them, so that both begin at one height
+        head.addWidget(self.title)
+        head.addWidget(self.unit)
+        head.addStretch(1)
+        if beside is not None:
+            head.addWidget(beside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(plot, 1)
+
+
+class CurvesPanel(QWidget):
+    """Plots of the runs given by `set_runs`; `show(run, picture)` brings what is new of one of them.
+
+    Nothing is computed while the panel is off screen, and news that come close together are drawn together.
+    """
+
+    troubled = Signal(object)  # Trouble: an export that could not be written
+    exported = Signal(object)  # Path
+    looked_at = Signal(object)  # the x of the read-out, or None
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.choices = Choices()
+        self._runs: tuple[RunSpec, ...] = ()
+        self._pictures: dict[str, Picture] = {}
+        self._lines: dict[tuple[str, PlotName], tuple[Line, ...]] = {}  # until their run or the choices change
+        self._view: tuple[float, float] | None = None  # the part of x that the user chose; None follows the runs
+        self._at: float | None = None
+        self._columns = 0
+        self._waiting: list[PlotName] = []  # plots that are to be drawn anew
+        self._beat = QTimer(self, singleShot=True, interval=BEAT_MS)
+        self._turn = QTimer(self, singleShot=True, interval=0)
+        self._make_tools()
+        self._make_plots()
+        self._lay_out()
+        self._connect()
+        self._arrange()
+        self._refresh()
+
+    # --- the parts
+
+    def _make_tools(self) -> None:
+        self.x_choice = Segmented(
+            [
+                ("step", self.tr("Steps")),
+                ("tokens", self.tr("Tokens")),
+                ("seconds", self.tr("Time")),
+                ("flops", self.tr("FLOPs")),
+            ]
+        )
+        self.x_choice.setAccessibleName(self.tr("What the x axis counts"))
+        self.part_choice = Segmented([("total", self.tr("Total")), ("ce", self.tr("CE")), ("kd", self.tr("KD"))])
+        self.part_choice.setAccessibleName(self.tr("Part of the loss"))
+        self.metric_choice = Choice(
+            [
+                ("bits_per_byte", self.tr("Bits per byte")),
+                ("perplexity", self.tr("Perplexity")),
+                ("agreement", self.tr("Agreement with the teacher")),
+            ]
+        )
+        self.metric_choice.setAccessibleName(self.tr("Held-out figure"))
+        self.log_button = self._tool(
+            self.tr("Log"), "", self.tr("Loss, figures, learning rate and gradient norm on a log scale"), checkable=True
+        )
+        self.more_button = self._tool(
+            self.tr("More plots"), "", self.tr("Learning rate and gradient norm, too"), checkable=True
+        )
+        self.reset_button = self._tool(
+            self.tr("Reset zoom"), "zoom_reset", self.tr("Reset zoom: show all and follow (0)")
+        )
+        self.export_button = self._tool(self.tr("Export"), "export", self.tr("Save the plots or their points"))
+        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.export_button)
+        self.export_actions = {
+            kind: menu.addAction(text)
+            for kind, text in (
+                ("png", self.tr("Picture (PNG)…")),
+                ("svg", self.tr("Drawing (SVG)…")),
+                ("csv", self.tr("All points (CSV)…")),
+            )
+        }
+        menu.setToolTipsVisible(True)
+        self.export_button.setMenu(menu)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 99)
+        self.slider.setValue(round(100 * self.choices.smoothing))
+        self.slider.setFixedWidth(88)
+        self.slider.setAccessibleName(self.tr("Smoothing"))
+        self.slider.setToolTip(self.tr("Exponential moving average; the raw line stays visible under it"))
+        self.slider_text = QLabel()
+        theme.set_role(self.slider_text, "small")
+        self.slider_text.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("Smoothing %s") % "0.00") + 4)
+
+    def _tool(self, text: str, icon_name: str, tip: str, *, checkable: bool = False) -> QToolButton:
+        button = QToolButton()
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setCheckable(checkable)
+        button.setAccessibleName(text)
+        if icon_name:
+            button.setIcon(icon(icon_name))
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        return button
+
+    def _make_plots(self) -> None:
+        titles: dict[PlotName, tuple[str, str]] = {
+            "loss": (self.tr("Loss"), self.tr("nats per token")),
+            "held_out": (self.tr("Held-out text"), ""),
+            "speed": (self.tr("Throughput"), self.tr("tokens per second")),
+            "memory": (self.tr("Memory"), ""),
+            "lr": (self.tr("Learning rate"), ""),
+            "grad_norm": (self.tr("Gradient norm"), ""),
+        }
+        self.plots = {name: Plot(name, titles[name][0], UNITS[name if name != "held_out" else "bits_per_byte"]) for name in titles}  # fmt: skip
+        self.boxes = {
+            name: PlotBox(plot, titles[name][1], self.metric_choice if name == "held_out" else None)
+            for name, plot in self.plots.items()
+        }
+        for name, plot in self.plots.items():
+            plot.setMinimumHeight(190 if name == "loss" else 150 if name == "held_out" else 120)
+        for name in MORE:
+            self.boxes[name].hide()
+
+    def _lay_out(self) -> None:
+        tools = QWidget()
+        flow = FlowLayout(tools)
+        smoothing = QWidget()
+        row = QHBoxLayout(smoothing)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.slider_text)
+        row.addWidget(self.slider)
+        buttons = QWidget()
+        buttons_row = QHBoxLayout(buttons)
+        buttons_row.setContentsMargins(0, 0, 0, 0)
+        buttons_row.setSpacing(theme.SPACE)
+        for button in (self.log_button, self.more_button, self.reset_button, self.export_button):
+            buttons_row.addWidget(button)
+        for tool in (self.x_choice, self.part_choice, smoothing, buttons):
+            flow.addWidget(tool)
+        self.readout = ReadOut()
+        self.readout_scroller = QScrollArea()
+        self.readout_scroller.setWidgetResizable(True)
+        self.readout_scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.readout_scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.readout_scroller.setWidget(self.readout)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        theme.set_role(self.note, "small")
+        self.grid = QGridLayout()
+        self.grid.setContentsMargins(0, 0, 0, 0)
+        self.grid.setHorizontalSpacing(3 * theme.SPACE)
+        self.grid.setVerticalSpacing(theme.SPACE)
+        inner = QWidget()
+        inner_layout = QVBoxLayout(inner)
+        inner_layout.setContentsMargins(0, 0, 0, 0)
+        inner_layout.setSpacing(theme.SPACE)
+        inner_layout.addWidget(self.note)
+        inner_layout.addLayout(self.grid, 1)
+        self.scroller = QScrollArea()
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroller.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addWidget(tools)
+        layout.addWidget(self.readout_scroller)
+        layout.addWidget(self.scroller, 1)
+
+    def _connect(self) -> None:
+        self._beat.timeout.connect(self._refresh)
+        self._turn.timeout.connect(self._refresh_next)
+        self.x_choice.chosen.connect(self._choose_x)
+        self.part_choice.chosen.connect(lambda part: self._choose(part=cast("Part", part)))
+        self.metric_choice.chosen.connect(self._choose_metric)
+        self.slider.valueChanged.connect(lambda value: self._choose(smoothing=value / 100))
+        self.log_button.toggled.connect(self._choose_log)
+        self.more_button.toggled.connect(self._show_more)
+        self.reset_button.clicked.connect(self.reset_zoom)
+        for kind, action in self.export_actions.items():
+            action.triggered.connect(partial(self._ask_where, kind))
+        self.scroller.verticalScrollBar().rangeChanged.connect(self._mind_the_wheel)
+        for plot in self.plots.values():
+            plot.pointed.connect(self.look_at)
+            plot.stepped.connect(self._step)
+            plot.jumped.connect(self._jump)
+            plot.x_scaled.connect(self._scale_x)
+            plot.x_moved.connect(self._move_x)
+            plot.x_chosen.connect(self.zoom)
+            plot.reset_wished.connect(self.reset_zoom)
+
+    # --- what is shown
+
+    def set_runs(self, runs: Sequence[RunSpec | tuple[str, str, str]]) -> None:
+        """The runs to draw, first one in front. One run shows its parts apart, several one part in a colour each."""
+        specs = tuple(run if isinstance(run, RunSpec) else RunSpec(*run) for run in runs)
+        if specs == self._runs:
+            return
+        if {run.id for run in specs} != {run.id for run in self._runs}:
+            self._view = None
+        self._runs = specs
+        self._pictures = {run.id: self._pictures[run.id] for run in specs if run.id in self._pictures}
+        self._lines.clear()
+        self._refresh_soon()
+
+    def show(self, run: str | None = None, picture: Picture | None = None) -> None:
+        """Take the picture of one of the runs; without any, show the widget, as every widget does."""
+        if run is None or picture is None:
+            super().show()
+            return
+        if any(spec.id == run for spec in self._runs):
+            self._pictures[run] = picture
+            for name in self.plots:
+                self._lines.pop((run, name), None)
+            self._refresh_soon()
+
+    def runs(self) -> tuple[RunSpec, ...]:
+        return self._runs
+
+    def _refresh_soon(self) -> None:
+        if self.isVisible() and not self._beat.isActive():
+            self._beat.start()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._refresh()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LayoutDirectionChange:
+            self.readout.update()
+
+    def _refresh(self) -> None:
+        """Draw what there is now: one plot at a time, so that the window is never busy for long."""
+        self.part_choice.setVisible(len(self._runs) > 1)
+        self.slider_text.setText(self.tr("Smoothing %s") % f"{self.choices.smoothing:.2f}")
+        self._offer_flops()
+        self._waiting += [name for name in self._shown() if name not in self._waiting]
+        if not self._turn.isActive():
+            self._turn.start()
+
+    def _refresh_next(self) -> None:
+        name = self._waiting.pop(0)
+        plot = self.plots[name]
+        plot.show_drawing(
+            self._drawing(name), self.choices.x, self._view or self._whole(), empty_text=self._empty_text(name)
+        )
+        if self._waiting:
+            self._turn.start()
+        else:
+            self._align_labels()
+            self._show_note()
+            self._show_values()
+
+    def is_settled(self) -> bool:
+        """All that was shown has been drawn."""
+        return not (self._waiting or self._beat.isActive())
+
+    def _shown(self) -> tuple[PlotName, ...]:
+        return MAIN + MORE if self.more_button.isChecked() else MAIN
+
+    def _curves(self) -> Iterator[tuple[RunSpec, Curves]]:
+        return ((run, self._pictures[run.id].curves) for run in self._runs if run.id in self._pictures)
+
+    def _drawing(self, name: PlotName) -> Drawing:
+        alone = len(self._runs) == 1
+        lines: list[Line] = []
+        levels: dict[str, Level] = {}
+        marks = Marks()
+        for run, curves in self._curves():
+            if (run.id, name) not in self._lines:
+                self._lines[run.id, name] = lines_of(name, run, curves, self.choices, self._words(), alone=alone)
+            lines += self._lines[run.id, name]
+            if name == "held_out":
+                for level in levels_of(curves, self.choices, self.tr("Teacher")):
+                    levels[f"{level.value:.4g}"] = level
+            its = marks_of(run, curves, self.choices.x, alone=alone)
+            marks = Marks(its.checkpoints, (*marks.resumed, *its.resumed))
+        return Drawing(tuple(lines), tuple(levels.values()) if lines else (), marks)
+
+    def _words(self) -> dict[str, str]:
+        return {
+            "total": self.tr("Total"),
+            "ce": self.tr("Cross-entropy"),
+            "kd": self.tr("Distillation"),
+            "held_out_total": self.tr("Total, held out"),
+            "held_out_ce": self.tr("CE, held out"),
+            "held_out_kd": self.tr("KD, held out"),
+            "student": self.tr("Student"),
+            **{name: plot.title for name, plot in self.plots.items()},
+        }
+
+    def _whole(self) -> tuple[float, float]:
+        """All of x that the runs have come to."""
+        ends = [0.0]
+        for _, curves in self._curves():
+            found = [x_of(curves, self.choices.x), *(x_of(one, self.choices.x) for one in curves.evaluations.values())]
+            ends += [float(x[-1]) for x in found if x is not None and len(x)]
+        return 0.0, max(ends) or 1.0
+
+    def _offer_flops(self) -> None:
+        unknown = [run.label for run, curves in self._curves() if curves.flops is None]
+        why_not = self.tr("The FLOPs of %s are not known: its plan doesn't say how many a token takes.") % unknown[0] if unknown else ""  # fmt: skip
+        self.x_choice.allow("flops", why_not)
+        if why_not and self.choices.x == "flops":
+            self.x_choice.choose("step")
+            self._choose_x("step")
+
+    def _empty_text(self, name: PlotName) -> str:
+        if not self._runs:
+            return self.tr("No run is chosen.") if name == "loss" else ""
+        pictures = [self._pictures[run.id] for run in self._runs if run.id in self._pictures]
+        if not pictures or any(picture.behind for picture in pictures):
+            return self.tr("Reading the journal…")
+        if all(picture.state.ended for picture in pictures):
+            return self.tr("It ended before there was anything to draw here.")
+        return {
+            "loss": self.tr("The loss appears here after the first step."),
+            "held_out": self.tr("The figures on held-out text appear here after the first evaluation."),
+            "speed": self.tr("Tokens per second appear here after the first steps."),
+            "memory": self.tr("The memory in use appears here after the first step."),
+            "lr": self.tr("The learning rate appears here after the first step."),
+            "grad_norm": self.tr("The gradient norm appears here after the first step."),
+        }[name]
+
+    def _align_labels(self) -> None:
+        """Give plots that stand over each other the same room for labels, so that the same x is at the same place."""
+        large = max(self.plots[name].wanted_label_width() for name in LARGE)
+        for name in self._shown():
+            self.plots[name].set_label_width(large if name in LARGE or self._columns == 2 else 0)
+
+    # --- choices
+
+    def _choose(self, **changes: Any) -> None:
+        self.choices = replace(self.choices, **changes)
+        self._lines.clear()
+        self._refresh()
+
+    def _choose_x(self, kind: str) -> None:
+        self._view = None
+        self._at = None
+        for plot in self.plots.values():
+            plot.set_rule(None)
+        self._choose(x=cast("XKind", kind))
+
+    def _choose_metric(self, metric: object) -> None:
+        self.plots["held_out"].set_unit(UNITS[str(metric)])
+        self._set_logs(self.choices.log)
+        self._choose(metric=cast("Metric", metric))
+
+    def _choose_log(self, log: bool) -> None:
+        self._set_logs(log)
+        self._choose(log=log)
+
+    def _set_logs(self, log: bool) -> None:
+        """Speed, memory and shares stay as they are: nothing in them spans powers of ten."""
+        for plot in self.plots.values():
+            plot.set_log(log and plot.unit in ("number", "power"))
+
+    def _show_more(self, more: bool) -> None:
+        for name in MORE:
+            self.boxes[name].setVisible(more)
+        self._stretch_rows()
+        self._refresh()
+
+    # --- the part of x in view
+
+    def zoom(self, low: float, high: float) -> None:
+        """Show [low, high] of x in all plots, as far as there are points."""
+        least, most = self._whole()
+        span = min(max(high - low, 1e-6 * (most - least)), most - least)
+        low = min(max(least, low), most - span)
+        self._view = None if span >= most - least else (low, low + span)
+        self._refresh()
+
+    def reset_zoom(self) -> None:
+        """Show all, and follow what comes."""
+        self._view = None
+        for plot in self.plots.values():
+            plot.reset_y()
+        self._refresh()
+
+    def is_zoomed(self) -> bool:
+        return self._view is not None or any(plot.is_zoomed() for plot in self.plots.values())
+
+    def _scale_x(self, factor: float, about: float) -> None:
+        low, high = self._view or self._whole()
+        self.zoom(about - (about - low) * factor, about + (high - about) * factor)
+
+    def _move_x(self, by: float) -> None:
+        if self._view is not None:
+            self.zoom(self._view[0] + by, self._view[1] + by)
+
+    # --- the read-out
+
+    def look_at(self, x: float | None) -> None:
+        """Put the rule at x in all plots and read the values there; None reads the newest ones."""
+        self._at = x
+        for name in self._shown():
+            self.plots[name].set_rule(x)
+        self._show_values()
+        self.looked_at.emit(x)
+
+    def _step(self, points: int) -> None:
+        x = self._points_of_first()
+        if not len(x):
+            return
+        if self._at is None:
+            number = len(x) - 1
+        else:
+            number = int(np.searchsorted(x, self._at)) + points
+        self._go_to(float(x[min(max(0, number), len(x) - 1)]))
+
+    def _jump(self, to_end: bool) -> None:
+        x = self._points_of_first()
+        if len(x):
+            self._go_to(float(x[-1 if to_end else 0]))
+
+    def _go_to(self, x: float) -> None:
+        low, high = self._view or self._whole()
+        if not low <= x <= high:
+            self.zoom(x - (high - low) / 2, x + (high - low) / 2)
+        self.look_at(x)
+
+    def _points_of_first(self) -> Array:
+        for _, curves in self._curves():
+            x = x_of(curves, self.choices.x)
+            if x is not None and len(x):
+                return x
+        return np.empty(0)
+
+    def _show_values(self) -> None:
+        columns, rows = self._table(self._at)
+        self.readout.show_table(columns, rows)
+        self._fit_readout()
+        self.readout.show_position(self._position(self._at))
+        self._describe()
+
+    def _table(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
+        """All values at x: of one run with a column for each of its lines, of several with a row for each of them."""
+        if len(self._runs) == 1:
+            return self._table_of_one(at)
+        titles: list[tuple[PlotName, bool, str]] = [
+            ("loss", False, self.tr("Loss")),
+            ("loss", True, self.tr("Held-out loss")),
+            ("held_out", True, self.metric_choice.currentText()),
+            *((name, False, self.plots[name].title) for name in self._shown() if name not in LARGE),
+        ]
+        shown = [
+            (name, dots, title)
+            for name, dots, title in titles
+            if any(line.dots is dots for line in self.plots[name].drawing.lines)
+        ]
+        rows = []
+        for run in self._runs:
+            cells = []
+            for name, dots, _ in shown:
+                lines = [line for line in self.plots[name].drawing.lines if line.run == run.id and line.dots is dots]
+                cells.append(self._value_at(name, lines[0], at) if lines else "–")
+            rows.append(Row(run.label, tuple(cells), Key(run.colour, run.style)))
+        return tuple(Column(title) for _, _, title in shown), tuple(rows)
+
+    def _table_of_one(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
+        columns, cells = [], []
+        for name in self._shown():
+            for line in self.plots[name].drawing.lines:
+                title = self.metric_choice.currentText() if name == "held_out" else line.label
+                columns.append(Column(title, Key(line.colour, line.dash, line.dots)))
+                cells.append(self._value_at(name, line, at))
+            for level in self.plots[name].drawing.levels:
+                columns.append(Column(level.label, Key(theme.colours().teacher, "dashed")))
+                cells.append(ticks.value_text(self.plots[name].unit, level.value))
+        return tuple(columns), (Row("", tuple(cells)),) if columns else ()
+
+    def _value_at(self, name: PlotName, line: Line, at: float | None) -> str:
+        if at is None:
+            return ticks.value_text(self.plots[name].unit, line.last())
+        number = line.at(at, self.plots[name].reach())
+        return ticks.value_text(self.plots[name].unit, None if number is None else float(line.y[number]))
+
+    def _position(self, at: float | None) -> str:
+        """Where the rule stands, on every x axis."""
+        curves = next((curves for _, curves in self._curves() if len(curves.step)), None)
+        if curves is None:
+            return ""
+        x = x_of(curves, self.choices.x)
+        if x is None:
+            return ""
+        number = len(x) - 1 if at is None else min(int(np.searchsorted(x, at)), len(x) - 1)
+        if at is not None and number and at - x[number - 1] < x[number] - at:
+            number -= 1
+        said = [
+            self.tr("Step %s") % ticks.x_text("step", float(curves.step[number])),
+            self.tr("%s tokens") % ticks.x_texts("tokens", [float(curves.tokens[number])])[0],
+            ticks.x_text("seconds", float(curves.seconds[number])),
+        ]
+        if curves.flops is not None:
+            said.append(self.tr("%s FLOPs") % ticks.power_text(float(curves.flops[number])))
+        if at is None:
+            said.insert(0, self.tr("Newest"))
+        elif len(self._runs) == 1:
+            said += self._marks_near(curves, int(curves.step[number]), number)
+        return " · ".join(said)
+
+    def _marks_near(self, curves: Curves, step: int, number: int) -> list[str]:
+        """What happened between this logged step and the one before."""
+        before = int(curves.step[number - 1]) if number else -1
+        found = []
+        if any(before < checkpoint <= step for checkpoint in curves.checkpoints):
+            found.append(self.tr("checkpoint"))
+        if any(before < resumed <= step for resumed in curves.resumed_at):
+            found.append(self.tr("resumed here"))
+        return found
+
+    def _show_note(self) -> None:
+        """Say which points can't be drawn: they are marked with a cross, and none is dropped in silence."""
+        told = []
+        for name in self._shown():
+            plot = self.plots[name]
+            for line in plot.drawing.lines:
+                count = len(line.gaps(log=plot.log))
+                label = plot.title if line.label == plot.title else f"{plot.title}, {_shortened(line.label)}"
+                told += [f"{label}: {count}"] if count else []
+        what = self.tr("Points without a value (× on the axis):")
+        if self.choices.log:
+            what = self.tr("Points without a value or not above zero, which a log scale can't show (× on the axis):")
+        rest = self.tr("; and %s more lines") % (len(told) - NOTED_MOST) if len(told) > NOTED_MOST else ""
+        self.note.setText(f"{what} {'; '.join(told[:NOTED_MOST])}{rest}" if told else "")
+        self.note.setVisible(bool(told))
+
+    def _describe(self) -> None:
+        words = self.readout.in_words()
+        self.readout.setAccessibleDescription(words)
+        for name in self._shown():
+            plot = self.plots[name]
+            values = [f"{line.label} {self._value_at(name, line, self._at)}" for line in plot.drawing.lines]
+            plot.setAccessibleDescription(", ".join(values) or plot.empty_text)
+
+    # --- the plots' places
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._arrange()
+        self._fit_readout()
+
+    def _arrange(self) -> None:
+        """All plots in two columns where there is room, the large ones over the small pairs, or one under the other."""
+        columns = 2 if self.width() >= TWO_COLUMNS else 1 if self.width() >= PAIRS else 0
+        if columns == self._columns and self.grid.count():
+            return
+        self._columns = columns
+        for box in self.boxes.values():
+            self.grid.removeWidget(box)
+        for name, (row, column, span) in _places(columns).items():
+            self.grid.addWidget(self.boxes[name], row, column, 1, span)
+        self._stretch_rows()
+        self._align_labels()
+
+    def _stretch_rows(self) -> None:
+        used = {_places(self._columns)[name][0] for name in self._shown()}
+        for row in range(self.grid.rowCount()):
+            self.grid.setRowStretch(row, (3 if row == 0 else 2) if row in used else 0)
+
+    def _fit_readout(self) -> None:
+        """The read-out takes what it needs, but leaves most of the room to the plots."""
+        wanted = self.readout.heightForWidth(max(1, self.width()))
+        height = min(wanted, max(4 * ROW, round(READOUT_SHARE * self.height())))
+        if height != self.readout_scroller.height():
+            self.readout_scroller.setFixedHeight(height)
+
+    def _mind_the_wheel(self, least: int, most: int) -> None:
+        for plot in self.plots.values():
+            plot.wheel_needs_focus = most > least
+
+    # --- export
+
+    def _ask_where(self, kind: str) -> None:
+        endings = {
+            "png": self.tr("Pictures (*.png)"),
+            "svg": self.tr("Drawings (*.svg)"),
+            "csv": self.tr("Tables (*.csv)"),
+        }
+        name = self._runs[0].label if len(self._runs) == 1 else self.tr("curves")
+        plain = "".join(letter if letter.isalnum() or letter in " .-_" else "-" for letter in name).strip(" .")[:80]
+        path, _ = QFileDialog.getSaveFileName(self, self.tr("Export"), f"{plain or 'curves'}.{kind}", endings[kind])
+        if path:
+            self.export(Path(path) if Path(path).suffix else Path(path).with_suffix(f".{kind}"), kind)
+
+    def export(self, path: Path, kind: str = "") -> None:
+        """Write the plots (png, svg) or all points of their runs (csv). `exported` or `troubled` tells the end."""
+        kind = kind or path.suffix.lstrip(".").lower()
+        if not any(len(curves.step) for _, curves in self._curves()):
+            self.troubled.emit(Trouble("There are no points yet to export.", "Wait for the first step."))
+            return
+        make = self._made(kind)
+        in_background(self, lambda: export.save(path, make()), self.exported.emit, self.troubled.emit)
+
+    def _made(self, kind: str) -> Callable[[], bytes]:
+        """What makes the file. Pictures are drawn at once, for widgets belong to this thread."""
+        if kind == "csv":
+            return partial(export.table, tuple(self._curves()))
+        size = QSize(EXPORT_WIDTH, round(self._export_height()))
+        drawn = export.png(size, self.draw) if kind == "png" else export.svg(size, self._title(), self.draw)
+        return lambda: drawn
+
+    def _title(self) -> str:
+        return ", ".join(run.label for run in self._runs)
+
+    def _export_height(self) -> float:
+        head = 64 + self.readout.height_for(EXPORT_WIDTH - 32)
+        rows = [EXPORT_LARGE + 28, EXPORT_LARGE + 28, EXPORT_SMALL + 28]
+        return head + sum(rows) + (EXPORT_SMALL + 28 if self.more_button.isChecked() else 0)
+
+    def draw(self, painter: QPainter) -> None:
+        """Paint title, read-out and plots of a page of `EXPORT_WIDTH` on any device."""
+        font = QFont(self.font())
+        font.setPixelSize(theme.TITLE)
+        font.setWeight(QFont.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(theme.colour("ink"))
+        width = EXPORT_WIDTH - 32.0
+        title = painter.fontMetrics().elidedText(self._title(), Qt.TextElideMode.ElideRight, int(width))
+        painter.drawText(QRectF(16, 12, width, 28), int(Qt.AlignmentFlag.AlignVCenter), title)
+        height = self.readout.height_for(width)
+        self.readout.draw(painter, QRectF(16, 44, width, height))
+        top = 56 + height
+        for name in LARGE:
+            self._draw_box(painter, name, QRectF(16, top, width, EXPORT_LARGE + 24))
+            top += EXPORT_LARGE + 28
+        for number, name in enumerate(name for name in self._shown() if name not in LARGE):
+            left = 16 + (number % 2) * (width / 2 + 8)
+            self._draw_box(painter, name, QRectF(left, top, width / 2 - 8, EXPORT_SMALL + 24))
+            top += (EXPORT_SMALL + 28) * (number % 2)
+
+    def _draw_box(self, painter: QPainter, name: PlotName, room: QRectF) -> None:
+        font = QFont(self.font())
+        font.setPixelSize(theme.BODY)
+        font.setWeight(QFont.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(theme.colour("ink"))
+        box = self.boxes[name]
+        detail = self.metric_choice.currentText() if name == "held_out" else box.unit.text()
+        title = f"{self.plots[name].title} · {detail}" if detail else self.plots[name].title
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignTop), title)
+        self.plots[name].draw(painter, room.adjusted(0, 24, 0, 0))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= NAME_MOST else f"{text[: NAME_MOST // 2]}…{text[-NAME_MOST // 2 :]}"
+
+
+def _places(columns: int) -> dict[PlotName, tuple[int, int, int]]:
+    """Row, column and width in columns of each plot."""
+    if columns == 0:
+        return {name: (row, 0, 2) for row, name in enumerate((*MAIN, *MORE))}
+    pairs: dict[PlotName, tuple[int, int, int]] = {}
+    first = 1 if columns == 2 else 2
+    for number, name in enumerate(name for name in (*MAIN, *MORE) if name not in LARGE):
+        pairs[name] = (first + number // 2, number % 2, 1)
+    if columns == 2:
+        return {"loss": (0, 0, 1), "held_out": (0, 1, 1), **pairs}
+    return {"loss": (0, 0, 2), "held_out": (1, 0, 2), **pairs}
+
+
+def _made_up(run: str, count: int, seed: int, *, guided: bool = True) -> Picture:
+    """A picture of a run that never was, for the example below."""
+    from core.state import History, State
+    from desktop_app.live import Curves, EvaluationCurve, Picture
+
+    noise = np.random.default_rng(seed)
+    step = np.arange(1.0, count + 1)
+    share = step / count
+    ce = 1.2 + 5 * np.exp(-6 * share) + noise.normal(0, 0.12, count)
+    kd = 0.1 + 3 * np.exp(-7 * share) + noise.normal(0, 0.08, count)
+    kd[:: max(2, count // 5)] = math.nan
+    tokens, each = step * 1024, 4.6e7
+    train = {
+        "ce": ce,
+        "kd": kd if guided else np.full(count, math.nan),
+        "total": (ce + kd) / 2 if guided else ce,
+        "lr": 0.0028 * 0.5 * (1 + np.cos(np.pi * share)),
+        "grad_norm": 0.4 + 0.2 * noise.random(count),
+        "tokens_per_second": 8100 + noise.normal(0, 250, count),
+        "memory_bytes": np.full(count, 9.1e8) + 2e7 * np.floor(4 * share),
+    }
+    at = step[:: max(1, count // 12)]
+    fade = np.exp(-6 * at / count)
+    figures = {
+        "ce": 1.25 + 4.6 * fade,
+        "kd": 0.12 + 2.8 * fade,
+        "bits_per_byte": 0.46 + 1.7 * fade,
+        "perplexity": np.exp(1.25 + 4.6 * fade),
+        "agreement": 0.8 - 0.6 * fade,
+    }
+    checks = EvaluationCurve(at, at * 1024, at * 0.126, at * 1024 * each, figures)
+    zero = np.zeros(1)
+    teacher = EvaluationCurve(zero, zero, zero, zero, {"bits_per_byte": zero + 0.41, "perplexity": zero + 3.0})
+    curves = Curves(
+        step, tokens, step * 0.126, tokens * each, train, {"student": checks, "teacher": teacher}, (count // 3,),
+        tuple(int(one) for one in at[1:]),
+    )  # fmt: skip
+    return Picture(run, State.RUNNING, History(), curves)
+
+
+def _example() -> None:
+    import sys
+
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication(sys.argv)
+    theme.apply(app, "system")
+    panel = CurvesPanel()
+    panel.resize(1000, 760)
+    panel.set_runs(
+        [
+            RunSpec("a", "stories-5M → 2M", theme.series_colour(0)),
+            RunSpec("b", "alone", theme.series_colour(1), "dotted"),
+        ]
+    )
+    panel.show()
+    for at in range(1, 900):
+        QTimer.singleShot(100 * at, partial(lambda at: panel.show("a", _made_up("a", 4 * at, 0)), at))
+    panel.show("b", _made_up("b", 2500, 1, guided=False))
+    app.exec()
+
+
+if __name__ == "__main__":
+    _example()

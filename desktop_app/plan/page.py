@@ -1,0 +1,560 @@
+"""The Plan page: one form at the leading side, the law and the estimate beside it, and one button that says what will happen.
+
+A change makes a new `Draft`; it is planned off the window's thread and the answer goes into all parts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from PySide6.QtCore import QByteArray, QTimer
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QGraphicsOpacityEffect,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+)
+
+import resources.sample
+from core import runs
+from core.distill import DistillRecipe
+from core.errors import Trouble
+from core.plan import TARGET_TOLERANCE, Plan, restate, settle
+from core.recipe import Problem
+from core.shapes import Shape
+from desktop_app import theme
+from desktop_app.commands import Command
+from desktop_app.context import Context
+from desktop_app.forms.field import button
+from desktop_app.page import Page
+from desktop_app.plan import starting
+from desktop_app.plan.columns import Columns
+from desktop_app.plan.draft import Draft
+from desktop_app.plan.estimate_panel import EstimatePanel
+from desktop_app.plan.form import PlanForm, fill, framed
+from desktop_app.plan.law_panel import LawPanel
+from desktop_app.plan.measuring import Measuring
+from desktop_app.plan.more import with_more
+from desktop_app.plan.planning import Measured, Planned, measure_key, problems_of, think
+from desktop_app.plan.teacher import first_teacher
+from desktop_app.work import Latest, in_background
+
+PAUSE_MS = 150  # while somebody types or drags
+DIM_AFTER_MS = 250  # of planning; most plans are there before
+FIRST_TEACHER = resources.sample.FOLDER / "stories-2M"
+FIRST_AMOUNTS = {"share": "0.4x", "size": "1M", "memory": "1GB@bf16", "speed": "30tok/s@bf16"}
+REMEMBERED = "plan_draft"
+
+
+class PlanPage(Page):
+    """`opened()` takes `recipe` (DistillRecipe), `teacher` or `student` (Path), or `sample` (True)."""
+
+    name = "plan"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._draft = Draft()
+        self._planned: Planned | None = None
+        self._measured: Measured | None = None
+        self._said = ("", 0)  # a size said in another kind, and its exact parameters: going round must not round
+        self._problems: tuple[Problem, ...] = ()
+        self._fresh = True  # nobody has opened the page yet
+        self._untouched = False  # the draft is our own suggestion, and no teacher was found for it yet
+        self._starting = False
+        self._press_when_planned = False
+        self._latest, self._restating = Latest(self), Latest(self)
+        self._to_show: list[Callable[[], None]] = []
+        self._finished: tuple[str, ...] = ()
+        self._pause, self._dimming, self._showing = QTimer(self), QTimer(self), QTimer(self)
+        for timer, delay_ms in ((self._pause, PAUSE_MS), (self._dimming, DIM_AFTER_MS), (self._showing, 0)):
+            timer.setSingleShot(True)
+            timer.setInterval(delay_ms)
+        self._measuring = Measuring(context.home, self)
+        self._make_parts()
+        self._lay_out()
+        self._fill_columns()
+        self._connect()
+        self.setAcceptDrops(True)
+        self._show_all()
+
+    # --- how it is built ----------------------------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        self.title = QLabel(self.tr("Plan a student"))
+        theme.set_role(self.title, "head")
+        self.status = QLabel()
+        theme.set_role(self.status, "muted")
+        self.open_recipe = button(self.tr("Open recipe…"), "open", "quiet")
+        self.save_recipe = button(self.tr("Save recipe…"), "save", "quiet")
+        self.start = button(self.tr("Planning…"), "distill", "primary")
+        self.notice = QLabel()
+        self.notice.setWordWrap(True)
+        theme.set_role(self.notice, "error")
+        self.columns = Columns()
+
+    def _lay_out(self) -> None:
+        header = QHBoxLayout()
+        header.setSpacing(theme.SPACE)
+        header.addWidget(self.title)
+        header.addSpacing(theme.SPACE)
+        header.addWidget(self.status)
+        header.addStretch(1)
+        for each in (self.open_recipe, self.save_recipe, self.start):
+            header.addWidget(each)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 2 * theme.SPACE, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(header)
+        layout.addWidget(self.notice)
+        layout.addWidget(self.columns, 1)
+
+    def _fill_columns(self) -> None:
+        leading, beside = QVBoxLayout(self.columns.leading), QVBoxLayout(self.columns.beside)
+        for layout in (leading, beside):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(2 * theme.SPACE)
+        self.form = PlanForm(self.columns.leading)
+        leading.addWidget(self.form)
+        self.law = LawPanel(framed(beside, self.tr("The law"), 1))
+        self.estimate = EstimatePanel(framed(beside, self.tr("On this machine")))
+        fill(self.law)
+        fill(self.estimate)
+        self._dim = QGraphicsOpacityEffect(self.estimate)
+        self._dim.setOpacity(0.45)
+        self._dim.setEnabled(False)
+        self.estimate.setGraphicsEffect(self._dim)
+
+    def _connect(self) -> None:
+        form = self.form
+        form.changed.connect(self._change)
+        form.more_changed.connect(self._change_more)
+        form.kind_wanted.connect(self._say_in)
+        form.shape_chosen.connect(self._take_shape)
+        form.folder_wanted.connect(self.ask_teacher)
+        form.sample_wanted.connect(self._use_sample_text)
+        self.law.teacher_chosen.connect(self._take_teacher_of_chart)
+        self.law.size_chosen.connect(self._take_size_of_chart)
+        self.estimate.measure_wanted.connect(self.measure)
+        self.estimate.measuring_stopped.connect(self._measuring.stop)
+        self._measuring.told.connect(self.estimate.show_measuring)
+        self._measuring.ended.connect(self._take_measured)
+        self._measuring.troubled.connect(self.context.trouble)
+        self.start.clicked.connect(self.press)
+        self.open_recipe.clicked.connect(self.ask_recipe)
+        self.save_recipe.clicked.connect(self.ask_where_to_save)
+        self._pause.timeout.connect(self._think)
+        self._dimming.timeout.connect(self._dim_old_numbers)
+        self._showing.timeout.connect(self._show_next)
+        self.context.shelf.changed.connect(self._take_shelf)
+        self.context.shelf.troubled.connect(self._shelf_troubled)
+        self.context.live.listed.connect(lambda _: self._runs_changed())
+
+    # --- what the window asks -----------------------------------------------------------------------------------------
+
+    def opened(self, **what: Any) -> None:
+        if self._fresh:
+            self._fresh = False
+            self._begin()
+        recipe, teacher, student = what.get("recipe"), what.get("teacher"), what.get("student")
+        if isinstance(recipe, DistillRecipe):
+            self.set_draft(Draft.of_recipe(recipe))
+        elif what.get("sample"):
+            self._take_recipe_of(lambda: resources.sample.recipe(self.context.home))
+        elif teacher is not None:
+            self._change({"teacher": str(teacher), "shape": None})
+        elif student is not None:
+            self._change({"student": str(student), "shape": None, "asked": ""})
+
+    def _begin(self) -> None:
+        """The draft of the last time; else the sample's family, the best we can suggest."""
+        remembered = Draft.of_bytes(bytes(self.context.settings.layout(REMEMBERED).data()))
+        self._untouched = remembered is None
+        self._draft = remembered or Draft()
+        if not self.context.shelf.loaded:
+            self.context.shelf.refresh()
+        self._take_shelf()
+
+    def commands(self) -> list[Command]:
+        return [
+            Command("start", self.tr("Start what the plan says"), self.press, "distill", "Ctrl+Return", self._why_not_start),
+            Command("open_recipe", self.tr("Open recipe…"), self.ask_recipe, "open", "Ctrl+O"),
+            Command("save_recipe", self.tr("Save recipe…"), self.ask_where_to_save, "save", "Ctrl+S"),
+            Command("open_teacher", self.tr("Open a teacher's folder…"), self.ask_teacher, "folder_open"),
+            Command("measure", self.tr("Measure the speed"), self.measure, "measure", "", self._why_not_measure),
+        ]  # fmt: skip
+
+    # --- the draft changes --------------------------------------------------------------------------------------------
+
+    def draft(self) -> Draft:
+        return self._draft
+
+    def set_draft(self, draft: Draft) -> None:
+        """Fill the whole form anew."""
+        self._draft, self._untouched = draft, False
+        self._restating.drop()
+        self.form.forget_typed()
+        self._show_form()
+        self._remember()
+        self._think()
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        if changes.get("teacher", self._draft.teacher) != self._draft.teacher or "init" in changes:
+            changes = {"shape": None, **changes}  # it was cut from another teacher, or in another way
+        if changes:
+            self._untouched = False
+            self._draft = replace(self._draft, **changes)
+            self._show_form()
+            self._remember()
+        self._pause.start()
+
+    def _change_more(self, name: str, value: object) -> None:
+        self._change({"more": with_more(self._draft.more, name, value)})
+
+    def _remember(self) -> None:
+        self.context.settings.set_layout(REMEMBERED, QByteArray(self._draft.to_bytes()))
+
+    def _say_in(self, kind: str, precision: str) -> None:
+        """The same size in another kind: 0.4x becomes 1.86M."""
+        if kind == self._draft.kind:
+            self._show_form()
+            return
+        plan = self._plan()
+        if plan is None:
+            self._change({"student": FIRST_AMOUNTS[kind], "shape": None, "asked": ""})
+            return
+        said, exact = self._said
+        size = exact if said == self._draft.student else plan.student_params
+        self._restate(kind, size, self._draft.teacher, _teacher_size(plan), precision)
+
+    def _restate(
+        self, kind: str, size: int, teacher: str | None, teacher_size: int | None, precision: str = "bf16"
+    ) -> None:
+        """Set a size, said in `kind`, and the teacher with it; a speed asks the machine, so it is done aside."""
+        if kind == "share" and (teacher_size is None or size > teacher_size):
+            kind = "size"
+        device, said = self._draft.device, cast("Literal['share', 'size', 'memory', 'speed']", kind)
+
+        def take(text: str) -> None:
+            self._said = (text, size)
+            self._change({"student": text, "shape": None, "asked": "", "teacher": teacher})
+
+        self._restating.ask(lambda: restate(said, size, teacher_size, precision, device), take, self.context.trouble)
+
+    def _take_size_of_chart(self, size: float) -> None:
+        amount, plan = self._draft.amount, self._plan()
+        precision = amount.precision if amount is not None else "bf16"
+        kind = amount.kind if amount is not None else "size"
+        self._restate(kind, round(size), self._draft.teacher, _teacher_size(plan), precision)
+
+    def _take_teacher_of_chart(self, path: Path) -> None:
+        """The student of the chart stays as large as it is, so a share becomes another share."""
+        plan, entry = self._plan(), self.context.shelf.entry(path)
+        if self._draft.kind == "share" and plan is not None and entry is not None and entry.info is not None:
+            self._restate("share", plan.student_params, str(path), entry.info.parameters)
+        else:
+            self._change({"teacher": str(path)})
+
+    def _take_shape(self, shape: Shape | None, parameters: int) -> None:
+        """A shape by hand takes the wish with it, where it is another size than was asked for."""
+        draft, plan = self._draft, self._plan()
+        if shape is None:
+            self._change({"shape": None, "student": draft.asked or draft.student, "asked": ""})
+            return
+        changes: dict[str, Any] = {"shape": shape}
+        amount = draft.amount
+        if plan is not None and amount is not None and amount.kind in ("share", "size", "memory"):
+            teacher_size = _teacher_size(plan)
+            kind = amount.kind
+            if kind == "share" and (teacher_size is None or parameters > teacher_size):
+                kind = "size"
+            if abs(parameters / plan.student_params - 1) > 0.75 * TARGET_TOLERANCE:
+                changes["student"] = restate(kind, parameters, teacher_size, amount.precision)
+                changes["asked"] = draft.asked or draft.student
+        self._change(changes)
+
+    def _use_sample_text(self) -> None:
+        """The stories that the sample's own run reads, and its short budget unless one was chosen."""
+
+        def take(recipe: DistillRecipe) -> None:
+            tokens = self._draft.tokens or recipe.tokens
+            self._change({"data": recipe.data, "tokens": tokens})
+
+        in_background(self, lambda: resources.sample.recipe(self.context.home), take, self.context.trouble)
+
+    # --- models at hand -----------------------------------------------------------------------------------------------
+
+    def _take_shelf(self) -> None:
+        shelf = self.context.shelf
+        self.form.teacher.set_models(shelf.entries, loaded=shelf.loaded)
+        if self._fresh:
+            return
+        if self._untouched and shelf.loaded:
+            self._draft = replace(self._draft, teacher=first_teacher(shelf.entries, FIRST_TEACHER))
+        self._show_form()
+        if shelf.loaded:
+            self._think()
+
+    def _shelf_troubled(self, trouble: Trouble) -> None:
+        self.form.teacher.set_models(self.context.shelf.entries, loaded=True)
+        self._show_form()
+        self.context.trouble(trouble)
+        self._pause.start()
+
+    def ask_teacher(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, self.tr("Open a model folder"))
+        if name:
+            self.take_dropped([Path(name)])
+
+    def take_dropped(self, paths: list[Path]) -> None:
+        """Models become the teacher, a recipe fills the form, text joins the data; anything else is told what it is."""
+        in_background(self, lambda: starting.look_at(paths), self._take_found, self.context.trouble)
+
+    def _take_found(self, found: starting.Found) -> None:
+        if found.refusal:
+            self.context.say(found.refusal, "warning")
+        if found.recipe is not None:
+            self.set_draft(Draft.of_recipe(found.recipe))
+        elif found.models:
+            for folder in found.folders:
+                self.context.shelf.add(folder)
+            self._change({"teacher": str(found.models[0])})
+            if len(found.models) > 1:
+                told = self.tr("%d models were found; %s teaches.") % (len(found.models), found.models[0].name)
+                self.context.say(told)
+        if found.text:
+            self.form.data.files.add(found.text)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.take_dropped(paths)
+
+    # --- planning -----------------------------------------------------------------------------------------------------
+
+    def _think(self) -> None:
+        self._pause.stop()
+        home, draft, measured = self.context.home, self._draft, self._measured
+        entries = list(self.context.shelf.entries)
+        if not self._dimming.isActive():
+            self._dimming.start()
+        self._latest.ask(lambda: think(home, draft, entries, measured), self._take_plan, self._plan_failed)
+
+    def _dim_old_numbers(self) -> None:
+        self._dim.setEnabled(True)
+        self.status.setText(self.tr("Planning…"))
+
+    def _take_plan(self, planned: Planned) -> None:
+        self._planned = planned
+        self._undim()
+        self._show_all()
+        if self._press_when_planned and planned.draft == self._draft:
+            self._press_when_planned = False
+            self._go_on()
+
+    def _plan_failed(self, trouble: Trouble) -> None:
+        self._press_when_planned = False
+        self._undim()
+        self._problems = (Problem(field="", text=str(trouble)),)
+        self._show_problems()
+
+    def _undim(self) -> None:
+        self._dimming.stop()
+        self._dim.setEnabled(False)
+        self.status.setText("")
+
+    def _plan(self) -> Plan | None:
+        return self._planned.plan if self._planned is not None else None
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def _show_form(self) -> None:
+        """The form says the draft; the plan's words stay until the next one comes."""
+        self.form.show_draft(self._draft, self._planned)
+
+    def _show_all(self) -> None:
+        """Show the plan everywhere, part by part, so that no turn of the event loop takes long."""
+        self._to_show = [self._show_form_and_problems, self._show_law, self._show_estimate]
+        self._show_next()
+
+    def _show_next(self) -> None:
+        if self._to_show:
+            self._to_show.pop(0)()
+        if self._to_show:
+            self._showing.start()
+
+    def _show_form_and_problems(self) -> None:
+        self._show_form()
+        if self._planned is not None:
+            self.form.show_planned(self._planned, self._draft)
+            self._problems = self._planned.problems
+        self._show_problems()
+
+    def _show_law(self) -> None:
+        shelf, rows = self.context.shelf, self.context.live.rows
+        self.law.show_plan(self._plan(), self._draft, shelf.entries, rows, loading=not shelf.loaded)
+
+    def _show_estimate(self) -> None:
+        self.estimate.show_plan(self._plan())
+        holds = self._measured is not None and self._measured.key == measure_key(self._draft)
+        self.estimate.show_measured(self._measured if holds else None)
+        self.estimate.refuse_measuring(self._why_not_measure())
+
+    def _runs_changed(self) -> None:
+        """The button counts the runs before this one, and finished ones of one's own are on the chart."""
+        self._show_button()
+        finished = tuple(row.id for row in self.context.live.rows if row.state == "finished")
+        if finished != self._finished:
+            self._finished = finished
+            self._show_law()
+
+    def _all_problems(self) -> list[Problem]:
+        """What can't be read in the form and what the plan found, in the order of the page."""
+        unread = self.form.unread()
+        found = [Problem(field=name, text=text) for name, text in unread.items()]
+        found += [problem for problem in self._problems if problem.field not in unread]
+        order = {name: place for place, name in enumerate(self.form.fields())}
+        return sorted(found, key=lambda problem: order.get(problem.field, len(order)))
+
+    def _show_problems(self) -> None:
+        elsewhere = self.form.show_problems(self._all_problems())
+        self.notice.setText("\n".join(problem.text for problem in elsewhere))
+        self.notice.setVisible(bool(elsewhere))
+        self._show_button()
+
+    def _show_button(self) -> None:
+        """The one button always says what will happen."""
+        text, glyph = self._what_will_happen()
+        self.start.setText(text)
+        self.start.setIcon(starting.on_accent(glyph))
+        why_not = self._why_not_start()
+        self.start.setEnabled(not why_not)
+        self.start.setToolTip(why_not or self.tr("Ctrl+Return"))
+
+    def _what_will_happen(self) -> tuple[str, str]:
+        if self._starting:
+            return self.tr("Starting…"), "start"
+        if self._planned is None:
+            waits = not self.context.shelf.loaded
+            return (self.tr("Looking for models…") if waits else self.tr("Planning…")), "distill"
+        problems, plan = self._all_problems(), self._plan()
+        if problems or plan is None:
+            count = len(problems)
+            return (
+                self.tr("Mend 1 problem first") if count == 1 else self.tr("Mend %d problems first") % count
+            ), "edit"
+        before = starting.runs_before(
+            plan.device, self.context.live.rows, share=bool(self._draft.more.get("share_device"))
+        )
+        if before:
+            return self.tr("Add to the queue (%d before it)") % before, "queued"
+        return starting.words(plan, self._draft), "distill"
+
+    def _why_not_start(self) -> str:
+        if self._starting:
+            return self.tr("The run is being started.")
+        return self.tr("The plan is not made yet.") if self._planned is None else ""
+
+    def _why_not_measure(self) -> str:
+        if self._measuring.busy or (self._planned is not None and not self._all_problems()):
+            return ""
+        return self.tr("A measurement needs a plan without problems.")
+
+    # --- start --------------------------------------------------------------------------------------------------------
+
+    def press(self) -> None:
+        """Start the run, or go to the first problem. What was changed just now is planned first."""
+        if self._why_not_start():
+            return
+        if self._pause.isActive() or self._planned is None or self._planned.draft != self._draft:
+            self._press_when_planned = True
+            self._think()
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        problems, plan = self._all_problems(), self._plan()
+        if problems or plan is None:
+            self._go_to(problems[0].field if problems else "teacher")
+            return
+        self._starting = True
+        self._show_button()
+        home, draft, tokens = self.context.home, self._draft, plan.tokens
+        in_background(self, lambda: starting.start(home, draft.recipe(tokens)), self._started, self._start_failed)
+
+    def _started(self, run: str) -> None:
+        self._starting = False
+        self._show_button()
+        self.context.live.look()
+        self.context.open("runs", run=run)
+
+    def _start_failed(self, trouble: Trouble) -> None:
+        self._starting = False
+        told = problems_of(trouble)
+        if told and all(problem.field for problem in told):
+            self._problems = tuple(told)
+        self._show_problems()
+        self.context.trouble(trouble)
+
+    def _go_to(self, name: str) -> None:
+        field = self.form.go_to(name)
+        if field is not None:
+            self._show_problems()  # a field that was folded away says its own now
+            self.columns.show_widget(field)
+
+    # --- recipes ------------------------------------------------------------------------------------------------------
+
+    def ask_recipe(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, self.tr("Open a recipe"), "", self.tr("Recipes (*.json)"))
+        if name:
+            self._take_recipe_of(lambda: starting.read(Path(name)))
+
+    def _take_recipe_of(self, find: Callable[[], DistillRecipe]) -> None:
+        in_background(self, find, lambda recipe: self.set_draft(Draft.of_recipe(recipe)), self.context.trouble)
+
+    def ask_where_to_save(self) -> None:
+        plan = self._plan()
+        if plan is None or not self._draft.data:
+            self.context.say(self.tr("A recipe needs a student and text. Mend what stands in red first."), "warning")
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, self.tr("Save the recipe"), "recipe.json", self.tr("Recipes (*.json)")
+        )
+        if name:
+            self._save(Path(name), plan.tokens)
+
+    def _save(self, path: Path, tokens: int) -> None:
+        draft = self._draft
+
+        def save() -> None:
+            runs.save_recipe(settle(draft.recipe(tokens)), path)
+
+        done = self.tr("The recipe is in %s.") % path
+        in_background(self, save, lambda _: self.context.say(done, "good"), self.context.trouble)
+
+    # --- measuring ----------------------------------------------------------------------------------------------------
+
+    def measure(self) -> None:
+        if self._planned is not None and not self._why_not_measure():
+            self._measuring.start(self._planned)
+
+    def _take_measured(self, measured: Measured | None) -> None:
+        if measured is not None:
+            self._measured = measured
+            self._think()
+        holds = measured is not None and measured.key == measure_key(self._draft)
+        self.estimate.show_measured(measured if holds else None)
+        self.estimate.refuse_measuring(self._why_not_measure())
+
+
+def _teacher_size(plan: Plan | None) -> int | None:
+    return plan.teacher.parameters if plan is not None and plan.teacher is not None else None

@@ -1,0 +1,374 @@
+"""One run in full, or several over one another: where it is, its curves, and beside them what there is to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import Trouble
+from core.library import RunSummary
+from core.runs import RunFolder
+from core.state import State
+from desktop_app import theme
+from desktop_app.charts.curves import CurvesPanel
+from desktop_app.charts.lines import RunSpec
+from desktop_app.context import Context
+from desktop_app.forms.field import Elided, button
+from desktop_app.icons import icon, state_icon
+from desktop_app.live import Picture
+from desktop_app.runs import words
+from desktop_app.runs.dossier import Dossier, guided_ones, read_dossier
+from desktop_app.runs.lineage import LineageView
+from desktop_app.runs.log_view import LogView
+from desktop_app.runs.overview import Overview
+from desktop_app.runs.recipe_view import RecipeView
+from desktop_app.runs.samples import SamplesView
+from desktop_app.runs.sign import Sign
+from desktop_app.work import Latest, in_background
+
+DOSSIER_MS = 10_000  # between two looks at what a living run takes on disk
+
+
+class RunHeader(QWidget):
+    """Name, state and phase of a run, how far it is, and the one thing to do about it next."""
+
+    action_wanted = Signal(str)  # of the table of actions
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._action = ""
+        self.sign = Sign(size=theme.ICON)
+        self.name = Elided()
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        theme.set_role(self.name, "title")
+        self.line = Elided()
+        self.line.setTextFormat(Qt.TextFormat.PlainText)
+        self.line.setFont(theme.tabular(self.line.font()))
+        theme.set_role(self.line, "muted")
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        self.progress.setAccessibleName(self.tr("Progress of the run"))
+        self.act: QAbstractButton = button("")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, theme.SPACE, 0, theme.SPACE)
+        layout.setHorizontalSpacing(theme.SPACE)
+        layout.setVerticalSpacing(2)
+        layout.addWidget(self.sign, 0, 0)
+        layout.addWidget(self.name, 0, 1)
+        layout.addWidget(self.line, 1, 1)
+        layout.addWidget(self.act, 0, 2, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+        layout.setRowMinimumHeight(2, 4)
+        layout.addWidget(self.progress, 3, 0, 1, 3)
+        layout.setColumnStretch(1, 1)
+        self._align()
+        self.act.clicked.connect(lambda: self.action_wanted.emit(self._action))
+
+    def _align(self) -> None:
+        """Texts begin where the window's lines begin, in whatever script they are written."""
+        mirrored = self.layoutDirection() is Qt.LayoutDirection.RightToLeft
+        side = Qt.AlignmentFlag.AlignRight if mirrored else Qt.AlignmentFlag.AlignLeft
+        for label in (self.name, self.line):
+            label.setAlignment(side | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LayoutDirectionChange:
+            self._align()
+
+    def show_run(self, row: RunSummary, picture: Picture | None) -> None:
+        self.name.set_text(row.name)
+        self.sign.set_icon(state_icon(row.state))
+        self.line.set_text(" · ".join(part for part in self._parts(row, picture) if part))
+        share = row.share if row.share is not None else picture.history.phase_share if picture else None
+        if picture is not None and not State(row.state).ended and picture.history.share:
+            share = picture.history.share
+        self.progress.setVisible(State(row.state).alive)
+        self.progress.setValue(round(1000 * min(1.0, share or 0.0)))
+        self._offer(row)
+
+    def _parts(self, row: RunSummary, picture: Picture | None) -> list[str]:
+        state = words.state_word(row.state)
+        if row.state == State.FAILED and row.failure:
+            return [state, row.failure]
+        if row.state == State.QUEUED and not row.step:
+            return [state, self.tr("it starts when a device is free")]
+        if picture is None:
+            return [state, self.tr("reading its journal…")]
+        behind = self.tr("still reading its journal…") if picture.behind else ""
+        return [state, words.phase_line(row.state, picture.history), behind]
+
+    def _offer(self, row: RunSummary) -> None:
+        name, text, sign = "", "", ""
+        match row.state:
+            case State.RUNNING:
+                name, text, sign = "stop", self.tr("Stop and keep"), "stop"
+            case State.QUEUED:
+                name, text, sign = "stop", self.tr("Take out of the queue"), "stop"
+            case State.STOPPED | State.FAILED | State.CRASHED:
+                name, text, sign = "resume", self.tr("Resume"), "resume"
+            case State.FINISHED:
+                name, text, sign = "again", self.tr("Run again"), "again"
+        self.act.setVisible(bool(name))
+        if (name, text) != (self._action, self.act.text()):
+            self._action = name
+            self.act.setText(text)
+            self.act.setIcon(icon(sign or "stop"))
+
+
+class RunDetail(QWidget):
+    """The picked run, with the curves of the ticked ones if there are any."""
+
+    action_wanted = Signal(str)
+    untick_wanted = Signal()
+    run_wanted = Signal(str)
+
+    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.context = context
+        self.row: RunSummary | None = None
+        self._ticked: tuple[RunSummary, ...] = ()
+        self._dossier: Dossier | None = None
+        self._seen = ("", "")  # run and state that the folder was last looked at for
+        self._guided: dict[str, bool] = {}
+        self._specs: list[RunSpec] = []
+        self._latest = Latest(self)
+        self._guides = Latest(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(DOSSIER_MS)
+        self.header = RunHeader()
+        self.curves = CurvesPanel()
+        self.overview = Overview()
+        self.samples = SamplesView()
+        self.recipe = RecipeView()
+        self.lineage = LineageView(context.home)
+        self.log = LogView()
+        self.tabs = QTabWidget()
+        self._overlay_bar = QWidget()
+        self.overlaid = QLabel()
+        self.untick = button(self.tr("Untick all"), role="quiet")
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self._compose()
+        self._connect()
+
+    def _compose(self) -> None:
+        # from the outside inwards: a widget that changes its parent has its whole inside dressed anew
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.header)
+        layout.addWidget(self.splitter, 1)
+        left, right = QWidget(self.splitter), QWidget(self.splitter)
+        column, beside = QVBoxLayout(left), QVBoxLayout(right)
+        column.setContentsMargins(0, 0, theme.SPACE, 0)
+        column.setSpacing(4)
+        column.addWidget(self._overlay_bar)
+        column.addWidget(self.curves, 1)
+        beside.setContentsMargins(theme.SPACE, 0, 0, 0)
+        beside.addWidget(self.tabs)
+        bar = QHBoxLayout(self._overlay_bar)
+        bar.setContentsMargins(0, 0, 0, 0)
+        theme.set_role(self.overlaid, "small")
+        bar.addWidget(self.overlaid, 1)
+        bar.addWidget(self.untick)
+        self._overlay_bar.hide()
+        self._fill_tabs()
+        self.splitter.setStretchFactor(0, 3)
+        self.splitter.setStretchFactor(1, 2)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes([640, 440])
+
+    def _fill_tabs(self) -> None:
+        self.tabs.setDocumentMode(True)
+        self.tabs.setUsesScrollButtons(True)
+        self.tabs.tabBar().setDrawBase(False)
+        self.tabs.setAccessibleName(self.tr("About the run"))
+        for page, title in (
+            (self.overview, self.tr("Overview")),
+            (self.samples, self.tr("Samples")),
+            (self.recipe, self.tr("Recipe")),
+            (self.lineage, self.tr("Lineage")),
+            (self.log, self.tr("Log")),
+        ):
+            self.tabs.addTab(page, title)
+
+    def _connect(self) -> None:
+        context = self.context
+        self.header.action_wanted.connect(self.action_wanted)
+        self.untick.clicked.connect(self.untick_wanted)
+        self._timer.timeout.connect(lambda: self._look_at_folder() if self.isVisible() else None)
+        self.overview.failure.resume_wanted.connect(lambda: self.action_wanted.emit("resume"))
+        self.overview.failure.report_wanted.connect(self._copy_report)
+        self.overview.results.folder_wanted.connect(lambda: self.action_wanted.emit("student"))
+        self.overview.results.teacher_wanted.connect(self._use_as_teacher)
+        self.recipe.saved.connect(lambda where: context.say(self.tr("The recipe is in %s") % where, "good"))
+        self.recipe.troubled.connect(context.trouble)
+        self.lineage.opened.connect(self._open_member)
+        self.log.copied.connect(lambda: context.say(self.tr("The log is copied.")))
+        context.shelf.changed.connect(self._tell_lineage)
+
+    # --- what is shown
+
+    def show_run(self, row: RunSummary | None) -> None:
+        """Pick another run, or the newest that is known of the same one."""
+        other = (row.id if row else "") != (self.row.id if self.row else "")
+        self.row = row
+        self.setVisible(row is not None)
+        if row is None:
+            self._timer.stop()
+            self._seen = ("", "")
+            return
+        if other:
+            self._show_other(row)
+        picture = self.context.live.pictures.get(row.id)
+        self._show_picture(picture)
+        if other:
+            self._draw_specs()
+        self._tell_lineage()
+
+    def set_ticked(self, rows: Sequence[RunSummary]) -> None:
+        """Lay the curves of these over one another, in these colours' order; none: only the picked run's."""
+        self._ticked = tuple(rows)
+        self._overlay_bar.setVisible(bool(rows))
+        one = self.tr("The curves are those of the ticked run.")
+        self.overlaid.setText(
+            one if len(rows) == 1 else self.tr("The curves are those of the %d ticked runs.") % len(rows)
+        )
+        self._draw_specs()
+
+    def advance(self, run: str, picture: Picture) -> None:
+        """A journal has grown."""
+        if any(spec.id == run for spec in self._specs):
+            self.curves.show(run, picture)
+        if self.row is not None and run == self.row.id:
+            if self.row.state != picture.state:
+                self.row = replace(self.row, state=str(picture.state))
+            self._show_picture(picture)
+
+    def drawn(self) -> list[str]:
+        """The runs whose curves are on screen."""
+        return [spec.id for spec in self._specs]
+
+    def focus(self) -> None:
+        self.tabs.tabBar().setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _show_other(self, row: RunSummary) -> None:
+        self._dossier = None
+        self.recipe.set_dossier(None)
+        self.log.set_log(RunFolder(self.context.home.runs / row.id).log)
+        self.samples.set_samples([])
+        self.overview.verticalScrollBar().setValue(0)
+
+    def _show_picture(self, picture: Picture | None) -> None:
+        assert self.row is not None
+        self.header.show_run(self.row, picture)
+        self.overview.show_run(self.row, picture, self._dossier)
+        if picture is not None:
+            self.samples.set_samples(picture.history.samples)
+        if (self.row.id, self.row.state) != self._seen:
+            self._seen = (self.row.id, self.row.state)
+            self._look_at_folder()
+            if not State(self.row.state).alive:
+                self._timer.stop()
+            elif not self._timer.isActive():
+                self._timer.start()
+
+    # --- curves
+
+    def _draw_specs(self) -> None:
+        rows = self._ticked or ((self.row,) if self.row is not None else ())
+        specs = [
+            RunSpec(row.id, row.name, theme.series_colour(at), "solid" if self._guided.get(row.id, True) else "dotted")
+            for at, row in enumerate(rows)
+        ]
+        unknown = [row.id for row in rows if row.id not in self._guided]
+        if unknown:
+            home = self.context.home
+            self._guides.ask(lambda: guided_ones(home, unknown), self._take_guided)
+        if specs == self._specs:
+            return
+        self._specs = specs
+        self.curves.set_runs(specs)
+        for spec in specs:
+            picture = self.context.live.pictures.get(spec.id)
+            if picture is not None:
+                self.curves.show(spec.id, picture)
+
+    def _take_guided(self, found: dict[str, bool]) -> None:
+        self._guided |= found
+        self._draw_specs()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and getattr(self, "_specs", None):
+            self._draw_specs()
+
+    # --- what the folder tells
+
+    def _look_at_folder(self) -> None:
+        if self.row is None:
+            return
+        run = RunFolder(self.context.home.runs / self.row.id)
+        self._latest.ask(lambda: read_dossier(run), self._take_dossier, self._refuse)
+
+    def _take_dossier(self, dossier: Dossier) -> None:
+        if self.row is not None and dossier.run == self.row.id:
+            self._dossier = dossier
+            self.recipe.set_dossier(dossier)
+            self._show_picture(self.context.live.pictures.get(self.row.id))
+
+    def _refuse(self, trouble: Trouble) -> None:
+        self.context.trouble(trouble)
+
+    def _tell_lineage(self) -> None:
+        if self.row is not None:
+            mark = f"{self.row.state} {len(self.context.shelf.entries)} {len(self.context.live.rows)}"
+            self.lineage.set_run(self.row.id, mark)
+
+    def _open_member(self, member: object) -> None:
+        from desktop_app.runs.family import Member
+
+        assert isinstance(member, Member)
+        if member.kind == "run" and member.run:
+            self.run_wanted.emit(member.run)
+        elif member.model is not None:
+            self.context.open("models", model=member.model)
+
+    # --- what is done with it
+
+    def student(self) -> Path | None:
+        return self._dossier.student if self._dossier else None
+
+    def _use_as_teacher(self) -> None:
+        if (student := self.student()) is not None:
+            self.context.open("plan", teacher=student)
+
+    def _copy_report(self) -> None:
+        if self.row is None:
+            return
+        from PySide6.QtGui import QGuiApplication
+
+        from desktop_app.shell import report
+
+        run, context = self.row.id, self.context
+
+        def done(text: str) -> None:
+            QGuiApplication.clipboard().setText(text)
+            context.say(self.tr("The report is on the clipboard. It holds no personal paths."), "good")
+
+        in_background(self, lambda: report.text(context, run), done, context.trouble)

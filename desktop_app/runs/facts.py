@@ -1,0 +1,259 @@
+"""The facts of a run: what was planned, what the program chose and why, with which versions, on what, and what it takes on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from core.library import RunSummary
+from core.numbers import bytes_text, count_text, duration_text
+from core.state import History, State
+from desktop_app import theme
+from desktop_app.charts.ticks import power_text
+from desktop_app.forms.field import Elided
+from desktop_app.runs import words
+from desktop_app.runs.dossier import Dossier
+
+translate = QCoreApplication.translate
+
+LONGEST_WORD = 26  # characters that are never broken over lines; longer ones are shortened in the middle
+LABEL_WIDTH = 136  # px
+
+
+@dataclass(frozen=True)
+class Fact:
+    name: str
+    value: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    facts: tuple[Fact, ...]
+
+
+def sections_of(row: RunSummary, history: History, dossier: Dossier | None) -> list[Section]:
+    """Everything that is known and does not change with each step."""
+    found = [
+        Section(translate("facts", "Plan"), tuple(_plan(history))),
+        Section(translate("facts", "Chosen by Stillroom"), tuple(_choices(history))),
+        Section(translate("facts", "Run"), tuple(_run(row, history))),
+        Section(translate("facts", "On disk"), tuple(_disk(dossier))),
+        Section(translate("facts", "Engine"), tuple(_engine(history))),
+    ]
+    return [section for section in found if section.facts]
+
+
+def _plan(history: History) -> list[Fact]:
+    plan = history.plan
+    if plan is None:
+        return []
+    batch = plan.micro_batch * plan.accumulation * plan.sequence_length
+    facts = [
+        Fact(translate("facts", "Steps"), f"{plan.steps:,}"),
+        Fact(translate("facts", "Training tokens"), count_text(plan.tokens)),
+        Fact(
+            translate("facts", "One step"),
+            translate("facts", "%d × %d blocks of %d = %s tokens")
+            % (plan.accumulation, plan.micro_batch, plan.sequence_length, count_text(batch)),
+        ),
+        Fact(translate("facts", "Student"), _parameters(plan.student_parameters)),
+    ]
+    if plan.teacher_parameters:
+        ratio = plan.teacher_parameters / max(1, plan.student_parameters)
+        times = translate("facts", "%.1f times the student") % ratio
+        facts.append(Fact(translate("facts", "Teacher"), f"{_parameters(plan.teacher_parameters)}, {times}"))
+    if plan.flops_per_token:
+        facts.append(
+            Fact(
+                translate("facts", "Computation"),
+                translate("facts", "%s FLOPs") % power_text(plan.flops_per_token * plan.tokens),
+            )
+        )
+    return facts
+
+
+def _parameters(count: int) -> str:
+    return translate("facts", "%s parameters") % count_text(count)
+
+
+def _choices(history: History) -> list[Fact]:
+    return [
+        Fact(_capital(choice.name.replace("_", " ")), _value_text(choice.value), str(choice.reason))
+        for choice in history.choices.values()
+    ]
+
+
+def _value_text(value: Any) -> str:
+    """A chosen value in few words; a whole report says itself in its reason."""
+    if isinstance(value, dict):
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _run(row: RunSummary, history: History) -> list[Fact]:
+    facts = [Fact(translate("facts", "Id"), row.id)]
+    if history.device:
+        facts.append(Fact(translate("facts", "Device"), history.device))
+    facts.append(Fact(translate("facts", "Made"), words.date_text(row.created)))
+    if history.started_at is not None:
+        facts.append(Fact(translate("facts", "Started"), words.date_text(history.started_at)))
+        if State(row.state).ended and history.updated_at is not None:
+            took = duration_text(history.updated_at - history.started_at)
+            facts.append(Fact(translate("facts", "From start to end"), took))
+    if history.attempts > 1:
+        facts.append(Fact(translate("facts", "Attempts"), str(history.attempts)))
+    if history.checkpoint_step is not None:
+        step = translate("facts", "step %s") % f"{history.checkpoint_step:,}"
+        facts.append(Fact(translate("facts", "Last checkpoint"), step))
+    if row.made_from:
+        facts.append(Fact(translate("facts", "Made from run"), row.made_from))
+    return facts
+
+
+def _disk(dossier: Dossier | None) -> list[Fact]:
+    if dossier is None:
+        return []
+    names = {
+        "checkpoints": translate("facts", "Checkpoints"),
+        "student": translate("facts", "Student"),
+        "tokens": translate("facts", "Tokenised text"),
+        "records": translate("facts", "Journal and log"),
+        "all": translate("facts", "All of it"),
+    }
+    facts = [Fact(names[part], bytes_text(size)) for part, size in dossier.sizes.items()]
+    facts.append(Fact(translate("facts", "Folder"), str(dossier.folder)))
+    return facts
+
+
+def _engine(history: History) -> list[Fact]:
+    return [
+        Fact(_capital(name), str(version))
+        for name, version in (history.engine.versions if history.engine else {}).items()
+    ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class FactsView(QWidget):
+    """Sections of facts. What only changes its value is written into the label that is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sections: list[Section] = []
+        self._groups: dict[str, _Group] = {}
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(2 * theme.SPACE)
+
+    def sections(self) -> list[Section]:
+        return self._sections
+
+    def set_sections(self, sections: Sequence[Section]) -> None:
+        sections = list(sections)
+        if sections == self._sections:
+            return
+        self._sections = sections
+        for title in self._groups.keys() - {section.title for section in sections}:
+            self._remove(title)
+        for at, section in enumerate(sections):
+            group = self._groups.get(section.title)
+            if group is not None and not group.take(section):
+                self._remove(section.title)
+                group = None
+            if group is None:
+                group = self._groups[section.title] = _Group(section)
+                self._layout.insertWidget(at, group)
+
+    def _remove(self, title: str) -> None:
+        group = self._groups.pop(title)
+        self._layout.removeWidget(group)
+        group.hide()
+        group.deleteLater()
+
+
+class _Group(QWidget):
+    """The facts of one section."""
+
+    def __init__(self, section: Section) -> None:
+        super().__init__()
+        self._section = section
+        self._values: list[QLabel] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(2 * theme.SPACE)
+        self._grid.setVerticalSpacing(4)
+        self._grid.setColumnMinimumWidth(0, LABEL_WIDTH)
+        self._grid.setColumnStretch(1, 1)
+        title = QLabel(section.title)
+        theme.set_role(title, "small")
+        self._grid.addWidget(title, 0, 0, 1, 2)
+        for fact in section.facts:
+            self._add(fact)
+
+    def take(self, section: Section) -> bool:
+        """Write the values of a section that has the same facts; False if it has others."""
+        if section == self._section:
+            return True
+        if _shape(section) != _shape(self._section):
+            return False
+        self._section = section
+        for fact, label in zip(section.facts, self._values, strict=True):
+            _write(label, fact)
+        return True
+
+    def _add(self, fact: Fact) -> None:
+        at = self._grid.rowCount()
+        name, value = _label(fact.name, "muted"), _value_label(fact)
+        name.setMaximumWidth(LABEL_WIDTH)
+        self._values.append(value)
+        self._grid.addWidget(name, at, 0, Qt.AlignmentFlag.AlignTop)
+        if fact.value or not fact.reason:
+            self._grid.addWidget(value, at, 1)
+            at += 1
+        if fact.reason:
+            self._grid.addWidget(_label(fact.reason, "small"), at, 1)
+
+
+def _shape(section: Section) -> list[Any]:
+    """What must be the same for labels to be used again."""
+    return [(fact.name, fact.reason, bool(fact.value), _long(fact.value)) for fact in section.facts]
+
+
+def _write(label: QLabel, fact: Fact) -> None:
+    if isinstance(label, Elided):
+        label.set_text(fact.value)
+    else:
+        label.setText(fact.value)
+    label.setAccessibleName(f"{fact.name}: {fact.value}")
+
+
+def _long(text: str) -> bool:
+    return max(map(len, text.split()), default=0) > LONGEST_WORD
+
+
+def _label(text: str, role: theme.Role | None = None) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+    if role:
+        theme.set_role(label, role)
+    return label
+
+
+def _value_label(fact: Fact) -> QLabel:
+    label = Elided() if _long(fact.value) else _label("")
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    _write(label, fact)
+    return label

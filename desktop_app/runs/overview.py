@@ -1,0 +1,104 @@
+"""The first look at a run: how it failed or what came of it, what it wanted to be known, and its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from core.library import RunSummary
+from core.state import History
+from desktop_app import theme
+from desktop_app.icons import icon
+from desktop_app.live import Picture
+from desktop_app.runs.dossier import Dossier
+from desktop_app.runs.facts import FactsView, sections_of
+from desktop_app.runs.outcome import FailureCard, ResultsCard
+from desktop_app.runs.sign import Sign
+
+
+class Overview(QScrollArea):
+    """Scrolls; cards come and go, the facts stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(self.tr("Overview of the run"))
+        self.failure = FailureCard()
+        self.results = ResultsCard()
+        self.notices = Notices()
+        self.facts = FactsView()
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
+        layout.setSpacing(2 * theme.SPACE)
+        for widget in (self.failure, self.results, self.notices, self.facts):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        self.setWidget(content)
+
+    def show_run(self, row: RunSummary, picture: Picture | None, dossier: Dossier | None) -> None:
+        """`picture` is None until the journal has been read."""
+        history = picture.history if picture is not None else History()
+        self.failure.show_failure(row.state if picture is not None else "", history)
+        self.results.show_results(row.state, history, has_student=bool(dossier and dossier.student))
+        self.notices.set_notices(self._notices(picture, dossier))
+        self.facts.set_sections(sections_of(row, history, dossier) if picture is not None else [])
+
+    def _notices(self, picture: Picture | None, dossier: Dossier | None) -> list[tuple[str, str]]:
+        told = [(notice.level, notice.text) for notice in picture.history.notices] if picture else []
+        if picture is not None and picture.bad_lines:
+            lost = self.tr(
+                "%d lines of its journal can't be read and are left out: somebody edited the file, or a disk failed."
+            )
+            told.append(("warning", lost % picture.bad_lines))
+        if dossier is not None and dossier.trouble:
+            told.append(("warning", dossier.trouble))
+        return told
+
+
+class Notices(QWidget):
+    """What the user should know though the run goes on; the newest last, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: list[tuple[str, str]] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(theme.SPACE)
+        self.hide()
+
+    def set_notices(self, notices: Sequence[tuple[str, str]]) -> None:
+        """Pairs of level ("info" or "warning") and text."""
+        told = list(dict.fromkeys(notices))
+        if told == self._told:
+            return
+        self._told = told
+        while (item := self._layout.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for level, text in told:
+            self._layout.addWidget(self._line(level, text))
+        self.setVisible(bool(told))
+
+    def texts(self) -> list[str]:
+        return [text for _, text in self._told]
+
+    def _line(self, level: str, text: str) -> QWidget:
+        warning = level == "warning"
+        frame = QFrame()
+        sign = Sign(icon("warning", "warning") if warning else icon("info", "muted"))
+        sign.setAccessibleName(self.tr("Warning") if warning else self.tr("Notice"))
+        words = QLabel(text)
+        words.setTextFormat(Qt.TextFormat.PlainText)
+        words.setWordWrap(True)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QHBoxLayout(frame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addWidget(sign, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(words, 1)
+        return frame

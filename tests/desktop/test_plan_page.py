@@ -1,0 +1,477 @@
+"""The Plan page by its widgets: what is asked follows what is typed, dragged and dropped, and the button says what will happen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shiboken6
+from made_up import a_model
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from pytestqt.qtbot import QtBot
+
+import resources.sample
+from core import runner, runs
+from core.distill import DistillRecipe
+from core.events import RunFinished, RunStarted
+from core.home import Home
+from core.journal import JournalWriter
+from core.models import read_config
+from core.plan import editable_units, next_shape, parse_target, plan, restate
+from core.recipe import read_recipe
+from core.shapes import shape_of, validate_cut
+from desktop_app.context import Context, Message, Wish
+from desktop_app.plan.draft import MORE, Draft
+from desktop_app.plan.page import FIRST_TEACHER, PlanPage
+from desktop_app.plan.planning import think
+
+WAIT_MS = 10_000
+
+
+@pytest.fixture
+def no_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are queued, and nothing starts them."""
+    monkeypatch.setattr(runner, "ensure_runner", lambda home: None)
+
+
+@pytest.fixture
+def stories(tmp_path: Path) -> Path:
+    text = tmp_path / "stories.txt"
+    text.write_text("Once upon a time there was a fox. It was late.\n<|endoftext|>\n" * 400)
+    return text
+
+
+@pytest.fixture
+def page(qtbot: QtBot, context: Context, no_runner: None) -> Iterator[PlanPage]:
+    made = PlanPage(context)
+    made.resize(1200, 800)
+    made.show()
+    made.opened()
+    qtbot.waitUntil(lambda: settled(made), timeout=WAIT_MS)
+    yield made
+    shiboken6.delete(made)  # at once: the next test dresses every widget that is still there
+
+
+def settled(page: PlanPage) -> bool:
+    """The plan on screen is of what the form says."""
+    planned = page._planned
+    thinks = page._pause.isActive() or page._dimming.isActive() or page._dim.isEnabled()
+    waits = thinks or page._showing.isActive() or bool(page._to_show)
+    return page.context.shelf.loaded and planned is not None and planned.draft == page.draft() and not waits
+
+
+def type_into(qtbot: QtBot, page: PlanPage, widget: Any, text: str) -> None:
+    widget.setFocus()
+    widget.selectAll()
+    qtbot.keyClicks(widget, text)
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+
+
+def click(qtbot: QtBot, page: PlanPage, button: Any) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+
+
+def drop(page: PlanPage, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    page.dropEvent(event)
+
+
+def ready(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    """A plan without problems."""
+    page.form.data.files.add([stories])
+    qtbot.waitUntil(lambda: settled(page) and "Distill" in page.start.text(), timeout=WAIT_MS)
+
+
+def said(context: Context) -> list[Message]:
+    heard: list[Message] = []
+    context.said.connect(heard.append)
+    return heard
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_plan_suggests_the_sample_family_and_says_what_is_missing(page: PlanPage) -> None:
+    assert page.draft().teacher == str(FIRST_TEACHER)
+    assert page.start.text() == "Mend 1 problem first"
+    assert "sample's stories" in page.form.data.files_field.problem.text()
+    assert page.form.teacher.choice.count() == 3
+
+
+def test_pressing_with_a_problem_goes_to_its_field(qtbot: QtBot, page: PlanPage) -> None:
+    click(qtbot, page, page.start)
+    assert page.form.data.files.isAncestorOf(page.focusWidget())
+
+
+def test_the_samples_stories_make_the_plan_whole(qtbot: QtBot, page: PlanPage) -> None:
+    qtbot.mouseClick(page.form.data.use_sample, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: settled(page) and bool(page.draft().data), timeout=WAIT_MS)
+    assert page.start.text() == "Distill 2.02M → 806K on cpu"
+    assert page.draft().tokens == 250_000
+    assert "of text" in page.form.data.files_field.help.text()
+
+
+def test_slider_and_field_follow_each_other(qtbot: QtBot, page: PlanPage) -> None:
+    target = page.form.student.target
+    type_into(qtbot, page, target.text, "0.2x")
+    assert target.slider.slider.value() == target.slider.position(0.2)
+    target.slider.slider.setValue(target.slider.position(0.6))
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert target.text.text() == "0.6x"
+    assert page.draft().student == "0.6x"
+    assert "1.2" in target.outcome.text()
+
+
+def test_what_is_typed_decides_the_kind(qtbot: QtBot, page: PlanPage) -> None:
+    target = page.form.student.target
+    type_into(qtbot, page, target.text, "1.2M")
+    assert target.kind.value() == "size"
+    type_into(qtbot, page, target.text, "2MB")
+    assert target.kind.value() == "memory"
+    assert page.draft().student == "2MB@bf16"
+
+
+def test_a_bare_number_takes_the_unit_in_sight(qtbot: QtBot, page: PlanPage) -> None:
+    type_into(qtbot, page, page.form.student.target.text, "30")
+    assert page.draft().student == "30%"
+
+
+def test_changing_the_kind_keeps_the_size(qtbot: QtBot, page: PlanPage) -> None:
+    target = page.form.student.target
+    for kind, text in (("size", "807K"), ("memory", "1.61 MB"), ("share", "0.4x")):
+        click(qtbot, page, target.kind.option(kind))
+        qtbot.waitUntil(lambda kind=kind: page.draft().kind == kind and settled(page), timeout=WAIT_MS)  # type: ignore[misc]
+        assert target.text.text() == text
+
+
+def test_what_cannot_be_read_is_kept_and_counted(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    type_into(qtbot, page, page.form.student.target.text, "soon")
+    assert page.form.student.target.text.text() == "soon"
+    assert page.start.text() == "Mend 1 problem first"
+    assert "soon" in page.form.student.target.field.problem.text()
+    type_into(qtbot, page, page.form.student.target.text, "0.3x")
+    assert not page.form.student.target.field.has_problem()
+
+
+def test_a_share_stays_when_the_teacher_of_the_list_changes_and_the_size_when_the_charts_does(
+    qtbot: QtBot, page: PlanPage
+) -> None:
+    larger = FIRST_TEACHER.with_name("stories-5M")
+    page.law.chart.teacher_chosen.emit(larger)
+    qtbot.waitUntil(lambda: page.draft().teacher == str(larger) and settled(page), timeout=WAIT_MS)
+    assert page.draft().student == "0.173x"
+    index = page.form.teacher.choice.findData(str(FIRST_TEACHER))
+    page.form.teacher.choice.setCurrentIndex(index)
+    page.form.teacher.choice.activated.emit(index)
+    qtbot.waitUntil(lambda: page.draft().teacher == str(FIRST_TEACHER) and settled(page), timeout=WAIT_MS)
+    assert page.draft().student == "0.173x"
+
+
+def test_a_size_from_the_chart_is_said_in_the_kind_of_the_form(qtbot: QtBot, page: PlanPage) -> None:
+    page.law.chart.size_chosen.emit(605_000.0)
+    qtbot.waitUntil(lambda: page.draft().student == "0.3x" and settled(page), timeout=WAIT_MS)
+
+
+def test_a_shape_by_hand_takes_the_size_with_it_and_goes_back(qtbot: QtBot, page: PlanPage) -> None:
+    editor = page.form.student.shape
+    editor.by_hand.open()
+    click(qtbot, page, editor.steppers["layers"].less)
+    shape = page.draft().shape
+    assert shape is not None
+    assert shape.layers == 3
+    assert "653K" in editor.count.text()
+    assert page.draft().student == "0.324x"
+    assert page.form.student.target.text.text() == "0.324x"
+    click(qtbot, page, editor.back)
+    assert page.draft().shape is None
+    assert page.draft().student == "0.4x"
+
+
+def test_a_shape_stepper_takes_only_what_is_valid(qtbot: QtBot, page: PlanPage) -> None:
+    editor = page.form.student.shape
+    editor.by_hand.open()
+    edit = editor.steppers["kv_heads"].edit
+    type_into(qtbot, page, edit, "99")
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    shape = page.draft().shape
+    assert shape is not None
+    assert validate_cut(shape_of(read_config(FIRST_TEACHER)), shape) == []
+    assert not editor.steppers["kv_heads"].more.isEnabled()
+    assert editor.steppers["kv_heads"].more.toolTip()
+
+
+def test_an_existing_model_can_be_the_student(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    target = page.form.student.target
+    click(qtbot, page, target.kind.option("folder"))
+    assert page.start.text() == "Mend 2 problems first"
+    small = FIRST_TEACHER.with_name("stories-0.8M")
+    type_into(qtbot, page, target.folder, str(small))
+    qtbot.keyClick(target.folder, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: page.draft().student == str(small), timeout=WAIT_MS)
+    ready(qtbot, page, stories)
+    assert page.start.text() == "Distill 2.02M → 798K on cpu"
+    assert "Same tokenizer" in page.law.pair.lines[0][1].text()
+
+
+def test_presets_set_the_objective_and_custom_opens_the_dials(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    objective = page.form.objective
+    click(qtbot, page, objective.preset.option("follow"))
+    assert (page.draft().ce_weight, page.draft().use_teacher) == (0.1, True)
+    click(qtbot, page, objective.preset.option("text"))
+    assert page.draft().use_teacher is False
+    assert page.start.text() == "Train 806K without a teacher on cpu"
+    click(qtbot, page, objective.preset.option("custom"))
+    assert objective.dials.isVisible()
+    type_into(qtbot, page, objective.weight, "2")
+    assert objective.weight_field.has_problem()
+    assert page.start.text() == "Mend 1 problem first"
+
+
+def test_every_field_of_the_recipe_has_a_place(qtbot: QtBot, page: PlanPage) -> None:
+    page.form.more_settings.open()
+    qtbot.waitUntil(lambda: {*MORE} <= page.form.fields().keys(), timeout=WAIT_MS)
+    placed = page.form.fields().keys()
+    assert DistillRecipe.model_fields.keys() - placed <= {"kind"}
+    for name, field in page.form.fields().items():
+        assert field.widget.accessibleName() or name == "student"
+
+
+def test_more_settings_show_the_default_with_its_reason_and_refuse_nonsense(qtbot: QtBot, page: PlanPage) -> None:
+    page.form.more_settings.open()
+    qtbot.waitUntil(lambda: "batch_tokens" in page.form.fields(), timeout=WAIT_MS)
+    rate = page.form.fields()["learning_rate"]
+    assert "Step Law" in rate.help.text()
+    assert rate.widget.placeholderText() == "0.002"  # type: ignore[attr-defined]
+    type_into(qtbot, page, rate.widget, "0.001")
+    assert page.draft().more == {"learning_rate": 0.001}
+    type_into(qtbot, page, rate.widget, "7")
+    assert rate.has_problem()
+    rate.widget.clear()  # type: ignore[attr-defined]
+    rate.widget.textEdited.emit("")  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert page.draft().more == {}
+
+
+# --- what is dropped --------------------------------------------------------------------------------------------------
+
+
+def test_a_dropped_model_teaches(qtbot: QtBot, page: PlanPage, tmp_path: Path) -> None:
+    model = a_model(tmp_path / "own model")
+    drop(page, model)
+    qtbot.waitUntil(lambda: page.draft().teacher == str(model) and settled(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.context.shelf.entry(model) is not None, timeout=WAIT_MS)
+
+
+def test_dropped_text_joins_the_data(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    drop(page, stories)
+    qtbot.waitUntil(lambda: page.draft().data == (str(stories),) and settled(page), timeout=WAIT_MS)
+
+
+def test_anything_else_that_is_dropped_is_told_what_it_is(
+    qtbot: QtBot, context: Context, page: PlanPage, tmp_path: Path
+) -> None:
+    heard = said(context)
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG")
+    (tmp_path / "empty").mkdir()
+    before = page.draft()
+    drop(page, tmp_path / "cat.png", tmp_path / "empty")
+    qtbot.waitUntil(lambda: bool(heard), timeout=WAIT_MS)
+    assert "cat.png" in heard[0].text
+    assert "empty holds no model" in heard[0].text
+    assert page.draft() == before
+
+
+def test_a_broken_teacher_is_said_at_its_field(qtbot: QtBot, page: PlanPage, tmp_path: Path) -> None:
+    model = a_model(tmp_path / "broken")
+    (model / "model.safetensors").write_bytes(b"short")
+    page.opened(teacher=model)
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert "model.safetensors" in page.form.teacher.field.problem.text()
+
+
+# --- the button -------------------------------------------------------------------------------------------------------
+
+
+def test_the_button_makes_the_run_and_leads_to_it(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+    wishes: list[Wish] = []
+    page.context.wished.connect(wishes.append)
+    ready(qtbot, page, stories)
+    click(qtbot, page, page.start)
+    qtbot.waitUntil(lambda: bool(wishes), timeout=WAIT_MS)
+    [run] = runs.queue(home)
+    assert wishes == [Wish("runs", {"run": run.id})]
+    recipe = run.recipe()
+    assert isinstance(recipe, DistillRecipe)
+    assert recipe.shape is not None
+    assert recipe.data == (str(stories),)
+    assert page.draft().data == (str(stories),)
+
+
+def test_the_button_starts_what_was_typed_a_moment_ago(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    page.form.student.target.text.setFocus()
+    page.form.student.target.text.selectAll()
+    qtbot.keyClicks(page.form.student.target.text, "0.3x")
+    page.commands()[0].run()
+    qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
+    recipe = runs.queue(home)[0].recipe()
+    assert isinstance(recipe, DistillRecipe)
+    assert recipe.student == "0.3x"
+
+
+def test_runs_before_it_are_counted_at_the_button(
+    qtbot: QtBot, page: PlanPage, home: Home, stories: Path, fake_run: Callable[..., Any], alive: Callable[..., Any]
+) -> None:
+    ready(qtbot, page, stories)
+    alive()
+    fake_run(home, state="queued")
+    page.context.live.start()
+    qtbot.waitUntil(lambda: page.start.text() == "Add to the queue (2 before it)", timeout=WAIT_MS)
+
+
+def test_a_start_that_fails_keeps_the_form_and_says_where(
+    qtbot: QtBot, context: Context, page: PlanPage, stories: Path, home: Home
+) -> None:
+    heard = said(context)
+    ready(qtbot, page, stories)
+    stories.unlink()
+    click(qtbot, page, page.start)
+    qtbot.waitUntil(lambda: bool(heard), timeout=WAIT_MS)
+    assert str(stories) in page.form.data.files_field.problem.text()
+    assert page.draft().data == (str(stories),)
+    assert runs.queue(home) == []
+
+
+# --- recipes and drafts -----------------------------------------------------------------------------------------------
+
+
+def test_a_saved_recipe_opens_as_it_was(
+    qtbot: QtBot, context: Context, page: PlanPage, stories: Path, tmp_path: Path
+) -> None:
+    heard = said(context)
+    ready(qtbot, page, stories)
+    file = tmp_path / "night.json"
+    page._save(file, 100_000)
+    qtbot.waitUntil(lambda: bool(heard), timeout=WAIT_MS)
+    assert heard[0].level == "good"
+    kept = read_recipe(file)
+    drop(page, file)
+    qtbot.waitUntil(lambda: page.draft().tokens == 100_000 and settled(page), timeout=WAIT_MS)
+    assert page.draft().recipe(1) == kept
+    assert not page.form.student.shape.back.isVisible()
+
+
+def test_the_draft_outlives_the_window(qtbot: QtBot, page: PlanPage, context: Context, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    type_into(qtbot, page, page.form.student.target.text, "0.25x")
+    again = PlanPage(context)
+    qtbot.addWidget(again)
+    again.opened()
+    assert again.draft() == page.draft()
+    qtbot.waitUntil(lambda: settled(again), timeout=WAIT_MS)
+
+
+def test_a_draft_of_another_version_is_left_behind() -> None:
+    assert Draft.of_bytes(b"") is None
+    assert Draft.of_bytes(b'{"teacher": 3}') is None
+    odd = replace(Draft(), more={"flux": 3}).to_bytes()
+    assert Draft.of_bytes(odd) is None
+
+
+def test_the_sample_fills_the_form(qtbot: QtBot, page: PlanPage, home: Home) -> None:
+    page.opened(sample=True)
+    qtbot.waitUntil(lambda: page.draft().tokens == 250_000 and settled(page), timeout=WAIT_MS)
+    assert page.draft().recipe(1) == resources.sample.recipe(home)
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def test_a_measurement_goes_into_the_estimate_and_leaves_no_run(
+    qtbot: QtBot, page: PlanPage, home: Home, stories: Path
+) -> None:
+    assert not page.estimate.measure.isEnabled()
+    ready(qtbot, page, stories)
+    qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
+    assert page.estimate.measure.text() == "Stop measuring"
+    [run] = runs.queue(home)
+    assert json.loads(run.recipe_file.read_text())["kind"] == "measure"
+    with JournalWriter(run.journal) as journal:
+        journal.append(RunStarted("cpu", 4242, 0.0))
+        journal.append(RunFinished({"tokens_per_second": 1234.0, "peak_memory_bytes": 700_000_000, "steps": 9}))
+    runs.unqueue(run)
+    qtbot.waitUntil(lambda: "1.23K tokens/s" in page.estimate.time.reason.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not run.path.exists(), timeout=WAIT_MS)
+    assert "Measured over 9 steps" in page.estimate.measured.text()
+    type_into(qtbot, page, page.form.student.target.text, "0.2x")
+    assert "Measured" not in page.estimate.measured.text()
+
+
+def test_a_measurement_can_be_given_up(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
+    qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.estimate.measure.text() == "Measure" and not runs.queue(home), timeout=WAIT_MS)
+    assert list(runs.all_runs(home)) == []
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+
+
+def test_two_columns_become_one_and_two_again(qtbot: QtBot, page: PlanPage) -> None:
+    def in_form() -> bool:
+        return page.columns.leading_area.isAncestorOf(page.law)
+
+    assert not in_form()
+    page.resize(900, 700)
+    qtbot.waitUntil(in_form, timeout=WAIT_MS)
+    assert page.law.isVisible()
+    page.resize(1400, 700)
+    qtbot.waitUntil(lambda: not in_form(), timeout=WAIT_MS)
+    assert page.law.isVisible()
+
+
+# --- what core gained for it ------------------------------------------------------------------------------------------
+
+
+def test_a_size_said_in_every_kind_means_the_same(home: Home) -> None:
+    for kind in ("size", "share", "memory", "speed"):
+        text = restate(kind, 800_000, 2_000_000, "int8")  # type: ignore[arg-type]
+        made = plan(home, parse_target(text), FIRST_TEACHER)
+        assert made.student_params == pytest.approx(800_000, rel=0.02)
+
+
+def test_every_step_of_a_shape_holds_together() -> None:
+    teacher = shape_of(read_config(FIRST_TEACHER))
+    for unit in editable_units(teacher, "prune"):
+        shape, seen = teacher, 0
+        while (smaller := next_shape(teacher, shape, unit, -1, "prune")) is not None:
+            assert validate_cut(teacher, smaller) == []
+            assert getattr(smaller, unit) < getattr(shape, unit)
+            shape, seen = smaller, seen + 1
+        assert seen > 1
+        while (larger := next_shape(teacher, shape, unit, 1, "prune")) is not None:
+            shape = larger
+        assert shape == teacher
+
+
+def test_planning_goes_on_around_what_cannot_be_used(home: Home, tmp_path: Path) -> None:
+    draft = Draft(teacher=str(FIRST_TEACHER), data=(str(tmp_path / "gone.txt"),), device="cuda:7")
+    planned = think(home, draft, (), None)
+    assert planned.plan is not None
+    assert {problem.field for problem in planned.problems} == {"data", "device"}
