@@ -64,7 +64,9 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
         waiting.setInterval(10)
         waiting.timeout.connect(lambda: _go_live(window, charts, waiting))
         waiting.start()
-    QTimer.singleShot(0, charts.load)
+    window.painted.connect(charts.load)
+    if window.page() is None:  # the first page itself waits for them
+        charts.load()
     code = app.exec()
     window.context.live.stop()
     return code

@@ -45,9 +45,12 @@ class Context(QObject):
     said = Signal(object)  # Message
     wished = Signal(object)  # Wish
 
-    def __init__(self, home: Home, parent: QObject | None = None) -> None:
+    def __init__(
+        self, home: Home, parent: QObject | None = None, charts_ready: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__(parent)
         self.home = home
+        self.charts_ready = charts_ready  # whether what draws charts is loaded
         self.settings = Settings(home, self)
         self.live = LiveRuns(home, self)
         self.shelf = Shelf(home, self)

@@ -206,6 +206,7 @@ class LiveRuns(QObject):
         self.notice = ""  # of the library: that a newer program wrote it, say
         self._wishes: dict[int, tuple[str, ...]] = {}
         self._watched: frozenset[str] = frozenset()
+        self._unseen: set[str] = set()  # newly watched: to be told even where nothing has changed
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._look = threading.Event()
@@ -228,7 +229,10 @@ class LiveRuns(QObject):
     def watch(self, owner: QObject, runs: Iterable[str]) -> None:
         """What `owner` has on screen from now on, in place of what it had."""
         self._wishes[id(owner)] = tuple(runs)
+        before = self._watched
         self._watched = frozenset(run for wish in self._wishes.values() for run in wish)
+        with self._lock:
+            self._unseen = (self._unseen | (self._watched - before)) & self._watched
         for run in self.pictures.keys() - self._watched:
             del self.pictures[run]
         self._look.set()
@@ -239,6 +243,13 @@ class LiveRuns(QObject):
 
     def row(self, run: str) -> RunSummary | None:
         return next((row for row in self.rows if row.id == run), None)
+
+    def is_unseen(self, run: str) -> bool:
+        """Whether somebody newly watches the run; asked once by the thread, which then tells it whole."""
+        with self._lock:
+            unseen = run in self._unseen
+            self._unseen.discard(run)
+        return unseen
 
     # --- from the thread to the window: only the newest of each kind is kept until the window finds the time
 
@@ -396,6 +407,8 @@ class _Follower:
         behind = False
         for run_id in self.live._watched:  # noqa: SLF001
             tail = self._tail(run_id)
+            if self.live.is_unseen(run_id):
+                tail.told = None
             if not tail.run.path.is_dir():
                 continue
             tail.read(PIECE_BYTES)

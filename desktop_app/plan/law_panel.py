@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -13,26 +14,37 @@ from core.library import RunSummary
 from core.models import ModelEntry
 from core.plan import PairCheck, Plan
 from desktop_app import theme
-from desktop_app.charts.law_chart import LawChart, LawState, ModelDot
+from desktop_app.charts.law_state import LawState, ModelDot
 from desktop_app.forms import MoreSettings
 from desktop_app.icons import icon
 from desktop_app.plan.draft import Draft, name_of_folder
 from desktop_app.plan.teacher import can_teach
 
+if TYPE_CHECKING:
+    from desktop_app.charts.law_chart import LawChart
+
 VERDICT_ICONS = {"good": ("good", "good"), "warning": ("warning", "warning"), "error": ("error", "error"), "unknown": ("help", "muted")}  # fmt: skip
-LEAST_HEIGHT = 400  # px
+LEAST_HEIGHT = 330  # px
 
 
 class LawPanel(QWidget):
-    """`teacher_chosen` and `size_chosen` are what the user picked on the chart."""
+    """`teacher_chosen` and `size_chosen` are what the user picked on the chart.
+
+    The chart is made once what draws it is loaded, so that the page need not wait for it; until then its place says so.
+    """
 
     teacher_chosen = Signal(Path)
     size_chosen = Signal(float)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, charts_ready: Callable[[], bool] = lambda: True) -> None:
         super().__init__(parent)
-        self.chart = LawChart()
-        self.room = _Room(self.chart)
+        self.chart: LawChart | None = None
+        self.room = _Room(self.tr("The law is being drawn…"))
+        self._law = LawState(loading=True)
+        self._charts_ready = charts_ready
+        self._waiting = QTimer(self)
+        self._waiting.setInterval(10)
+        self._waiting.timeout.connect(self._make_chart)
         self.pair = PairLines()
         self.about = QWidget()
         self.sentence, self.opinion, self.own_law, self.steps, self.caveat = (_words("small") for _ in range(5))
@@ -48,9 +60,21 @@ class LawPanel(QWidget):
         layout.addWidget(self.room, 1)
         layout.addWidget(self.pair)
         layout.addWidget(self.more)
+        self.show_plan(None, Draft(), (), (), loading=True)
+        self._make_chart()
+
+    def _make_chart(self) -> None:
+        if not self._charts_ready():
+            self._waiting.start()
+            return
+        self._waiting.stop()
+        from desktop_app.charts.law_chart import LawChart
+
+        self.chart = LawChart()
         self.chart.teacher_chosen.connect(self.teacher_chosen)
         self.chart.size_chosen.connect(self.size_chosen)
-        self.show_plan(None, Draft(), (), (), loading=True)
+        self.chart.set_state(self._law)
+        self.room.fill(self.chart)
 
     def show_plan(
         self,
@@ -61,7 +85,9 @@ class LawPanel(QWidget):
         *,
         loading: bool = False,
     ) -> None:
-        self.chart.set_state(_state(plan, draft, entries, rows, loading=loading))
+        self._law = _state(plan, draft, entries, rows, loading=loading)
+        if self.chart is not None:
+            self.chart.set_state(self._law)
         self.pair.show_checks(plan.pair if plan is not None else ())
         self.more.setVisible(plan is not None)
         if plan is None:
@@ -79,12 +105,23 @@ class LawPanel(QWidget):
 class _Room(QWidget):
     """Gives the chart what is left in a tall window and no more than it needs in a low one, whatever it would like itself."""
 
-    def __init__(self, chart: QWidget) -> None:
+    def __init__(self, before: str) -> None:
         super().__init__()
-        self._chart = chart
-        chart.setParent(self)
+        label = _words("muted")
+        label.setText(before)
+        label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        label.setParent(self)
+        self._chart: QWidget = label
         self.setMinimumHeight(LEAST_HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def fill(self, chart: QWidget) -> None:
+        """Put the chart in the place of the words that stood for it."""
+        self._chart.deleteLater()
+        self._chart = chart
+        chart.setParent(self)
+        chart.setGeometry(0, 0, self.width(), self.height())
+        chart.show()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(480, LEAST_HEIGHT)

@@ -120,7 +120,7 @@ class PlanPage(Page):
             layout.setSpacing(2 * theme.SPACE)
         self.form = PlanForm(self.columns.leading)
         leading.addWidget(self.form)
-        self.law = LawPanel(framed(beside, self.tr("The law"), 1))
+        self.law = LawPanel(framed(beside, self.tr("The law"), 1), self.context.charts_ready)
         self.estimate = EstimatePanel(framed(beside, self.tr("On this machine")))
         fill(self.law)
         fill(self.estimate)

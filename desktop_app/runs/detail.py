@@ -50,7 +50,7 @@ class RunHeader(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._action = ""
+        self._action, self._state = "", ""
         self.sign = Sign(size=theme.ICON)
         self.name = Elided()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
@@ -92,9 +92,14 @@ class RunHeader(QWidget):
             self._align()
 
     def show_run(self, row: RunSummary, picture: Picture | None) -> None:
-        self.name.set_text(row.name)
-        self.sign.set_icon(state_icon(row.state))
-        self.line.set_text(" · ".join(part for part in self._parts(row, picture) if part))
+        if row.name != self.name.whole():
+            self.name.set_text(row.name)
+        if row.state != self._state:
+            self._state = row.state
+            self.sign.set_icon(state_icon(row.state))
+        line = " · ".join(part for part in self._parts(row, picture) if part)
+        if line != self.line.whole():
+            self.line.set_text(line)
         share = row.share if row.share is not None else picture.history.phase_share if picture else None
         if picture is not None and not State(row.state).ended and picture.history.share:
             share = picture.history.share

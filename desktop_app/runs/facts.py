@@ -188,6 +188,7 @@ class _Group(QWidget):
         super().__init__()
         self._section = section
         self._values: list[QLabel] = []
+        self._reasons: list[QLabel | None] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(2 * theme.SPACE)
@@ -207,8 +208,10 @@ class _Group(QWidget):
         if _shape(section) != _shape(self._section):
             return False
         self._section = section
-        for fact, label in zip(section.facts, self._values, strict=True):
+        for fact, label, reason in zip(section.facts, self._values, self._reasons, strict=True):
             _write(label, fact)
+            if reason is not None and reason.text() != fact.reason:
+                reason.setText(fact.reason)
         return True
 
     def _add(self, fact: Fact) -> None:
@@ -220,21 +223,26 @@ class _Group(QWidget):
         if fact.value or not fact.reason:
             self._grid.addWidget(value, at, 1)
             at += 1
-        if fact.reason:
-            self._grid.addWidget(_label(fact.reason, "small"), at, 1)
+        reason = _label(fact.reason, "small") if fact.reason else None
+        self._reasons.append(reason)
+        if reason is not None:
+            self._grid.addWidget(reason, at, 1)
 
 
 def _shape(section: Section) -> list[Any]:
     """What must be the same for labels to be used again."""
-    return [(fact.name, fact.reason, bool(fact.value), _long(fact.value)) for fact in section.facts]
+    return [(fact.name, bool(fact.reason), bool(fact.value), _long(fact.value)) for fact in section.facts]
 
 
 def _write(label: QLabel, fact: Fact) -> None:
+    name = f"{fact.name}: {fact.value}"
+    if label.accessibleName() == name:
+        return
     if isinstance(label, Elided):
         label.set_text(fact.value)
     else:
         label.setText(fact.value)
-    label.setAccessibleName(f"{fact.name}: {fact.value}")
+    label.setAccessibleName(name)
 
 
 def _long(text: str) -> bool:
@@ -245,7 +253,6 @@ def _label(text: str, role: theme.Role | None = None) -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
     if role:
         theme.set_role(label, role)
@@ -255,5 +262,6 @@ def _label(text: str, role: theme.Role | None = None) -> QLabel:
 def _value_label(fact: Fact) -> QLabel:
     label = Elided() if _long(fact.value) else _label("")
     label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     _write(label, fact)
     return label

@@ -94,12 +94,19 @@ class Box(QAbstractButton):
 class _Tree(QWidget):
     """Boxes under one another; each is joined to the nearest one above that is set in less, or as much."""
 
-    def __init__(self) -> None:
+    def __init__(self, boxes: Sequence[Box] = ()) -> None:
         super().__init__()
-        self.boxes: list[Box] = []
-        self.layout_ = QVBoxLayout(self)
-        self.layout_.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
-        self.layout_.setSpacing(2 * theme.SPACE)
+        self.boxes = list(boxes)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
+        layout.setSpacing(2 * theme.SPACE)
+        for box in self.boxes:
+            line = QHBoxLayout()
+            line.addSpacing(STEP_IN * min(box.member.level, MOST_LEVELS))
+            line.addWidget(box, 100)  # it takes what there is, up to its largest width
+            line.addStretch(1)
+            layout.addLayout(line)
+        layout.addStretch(1)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self)
@@ -192,21 +199,11 @@ class LineageView(QWidget):
         if tuple(members) == self._members:
             return
         self._members = tuple(members)
-        layout = self.tree.layout_
-        while layout.takeAt(0) is not None:
-            continue
-        for old in self.tree.boxes:
-            old.hide()
-            old.deleteLater()
-        self.tree.boxes = [self._box(member) for member in self._members]
-        for box in self.tree.boxes:
-            line = QHBoxLayout()
-            line.addSpacing(STEP_IN * min(box.member.level, MOST_LEVELS))
-            line.addWidget(box, 100)  # it takes what there is, up to its largest width
-            line.addStretch(1)
-            layout.addLayout(line)
-        layout.addStretch(1)
-        self.tree.update()
+        self.tree = _Tree([self._box(member) for member in self._members])
+        before = self._scroll.takeWidget()
+        before.hide()
+        before.deleteLater()  # not at once: the click that led here may have been on one of its boxes
+        self._scroll.setWidget(self.tree)
 
     def _box(self, member: Member) -> Box:
         box = Box(member, self._detail(member))

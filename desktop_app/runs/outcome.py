@@ -122,6 +122,8 @@ class ResultsCard(QFrame):
         self.title = QLabel()
         theme.set_role(self.title, "title")
         self._table = QWidget()
+        self._names: list[QLabel] = []
+        self._cells: list[list[QLabel]] = []  # by line; the first are headings, if there are held-out figures
         self.folder = button(self.tr("Open the student's folder"), "folder_open")
         self.teacher = button(self.tr("Use as a teacher"), "plan")
         buttons = QHBoxLayout()
@@ -166,26 +168,42 @@ class ResultsCard(QFrame):
         return words_of[name]
 
     def _fill(self, columns: list[tuple[str, Figures]], rows: list[str], others: list[tuple[str, str]]) -> None:
+        texts = [[heading for heading, _ in columns]] if rows else []
+        texts += [[words.metric_text(name, figures.get(name)) for _, figures in columns] for name in rows]
+        texts += [[text] for _, text in others]
+        names = [words.metric_word(name) for name in rows] + [name for name, _ in others]
+        if [name.text() for name in self._names] != names or list(map(len, self._cells)) != list(map(len, texts)):
+            self._rebuild(names, texts, headed=bool(rows))
+        after = self._heading("after")
+        headings = texts[0] if rows else []
+        for line, (cells, row) in enumerate(zip(self._cells, texts, strict=True)):
+            name = names[line - bool(rows)] if line or not rows else ""
+            for at, (cell, text) in enumerate(zip(cells, row, strict=True)):
+                cell.setText(text)
+                heading = headings[at] if at < len(headings) else ""
+                cell.setAccessibleName(", ".join(part for part in (name, heading) if part) + f": {text}")
+                font = cell.font()
+                font.setBold(bool(name) and heading == after)
+                cell.setFont(font)
+
+    def _rebuild(self, names: list[str], texts: list[list[str]], *, headed: bool) -> None:
+        """New labels, for other figures than those that are there."""
         table = QWidget()
         grid = QGridLayout(table)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(2 * theme.SPACE)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(0, 1)
-        figures_of = dict(columns)
-        if rows:
-            for at, (heading, _) in enumerate(columns, 1):
-                grid.addWidget(_cell(heading, "small", trailing=True), 0, at)
-        for line, name in enumerate(rows, 1):
-            grid.addWidget(_cell(words.metric_word(name), "muted"), line, 0)
-            for at, (heading, figures) in enumerate(columns, 1):
-                text = words.metric_text(name, figures.get(name))
-                cell = _cell(text, trailing=True, strong=heading == self._heading("after"))
-                cell.setAccessibleName(f"{words.metric_word(name)}, {heading}: {text}")
-                grid.addWidget(cell, line, at)
-        for line, (name, text) in enumerate(others, len(rows) + 1):
-            grid.addWidget(_cell(name, "muted"), line, 0)
-            grid.addWidget(_cell(text, trailing=True), line, 1, 1, max(1, len(figures_of)))
+        width = max(map(len, texts), default=1)
+        self._names = [_cell(name, "muted") for name in names]
+        self._cells = []
+        for line, row in enumerate(texts):
+            if not headed or line:
+                grid.addWidget(self._names[line - headed], line, 0)
+            cells = [_cell(text, "small" if headed and not line else None, trailing=True) for text in row]
+            for at, cell in enumerate(cells, 1):
+                grid.addWidget(cell, line, at, 1, 1 if len(row) > 1 else width)
+            self._cells.append(cells)
         self._layout.replaceWidget(self._table, table)
         self._table.hide()
         self._table.deleteLater()
@@ -222,20 +240,17 @@ def _other_figures(history: History) -> list[tuple[str, str]]:
     return found
 
 
-def _cell(text: str, role: theme.Role | None = None, *, trailing: bool = False, strong: bool = False) -> QLabel:
+def _cell(text: str, role: theme.Role | None = None, *, trailing: bool = False) -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setAlignment(
-        (Qt.AlignmentFlag.AlignRight if trailing else Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter
-    )
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    font = theme.tabular(label.font())
-    font.setBold(strong)
-    label.setFont(font)
+    side = Qt.AlignmentFlag.AlignRight if trailing else Qt.AlignmentFlag.AlignLeft
+    label.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+    label.setWordWrap(not trailing)
+    if trailing:
+        label.setFont(theme.tabular(label.font()))
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     if role:
         theme.set_role(label, role)
-    if not trailing:
-        label.setWordWrap(True)
     return label
 
 

@@ -45,7 +45,9 @@ class Overview(QScrollArea):
         self.failure.show_failure(row.state if picture is not None else "", history)
         self.results.show_results(row.state, history, has_student=bool(dossier and dossier.student))
         self.notices.set_notices(self._notices(picture, dossier))
-        self.facts.set_sections(sections_of(row, history, dossier) if picture is not None else [])
+        self.facts.setVisible(picture is not None)  # those of another run are gone at once, and their labels used again
+        if picture is not None:
+            self.facts.set_sections(sections_of(row, history, dossier))
 
     def _notices(self, picture: Picture | None, dossier: Dossier | None) -> list[tuple[str, str]]:
         told = [(notice.level, notice.text) for notice in picture.history.notices] if picture else []

@@ -275,6 +275,7 @@ class RunsPage(Page):
         self._update_state()
         if not self.table.currentIndex().isValid() or not self.table.chosen():
             self._pick_something()
+        QTimer.singleShot(0, self, lambda: self.table.scrollTo(self.table.currentIndex()))  # once it is laid out
         self._update_buttons()
 
     def _queue_order(self) -> None:

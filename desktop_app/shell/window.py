@@ -52,15 +52,15 @@ class Place:
 
     module: str
     page: str
-    heavy: bool = True
+    heavy: bool = False
 
 
 PLACES = {
     "plan": Place("desktop_app.plan.page", "PlanPage"),
     "models": Place("desktop_app.models.page", "ModelsPage"),
-    "runs": Place("desktop_app.runs.page", "RunsPage"),
-    "settings": Place("desktop_app.settings_page", "SettingsPage", heavy=False),
-    "welcome": Place("desktop_app.welcome", "WelcomePage", heavy=False),
+    "runs": Place("desktop_app.runs.page", "RunsPage", heavy=True),
+    "settings": Place("desktop_app.settings_page", "SettingsPage"),
+    "welcome": Place("desktop_app.welcome", "WelcomePage"),
 }
 
 
@@ -74,8 +74,7 @@ class Window(QMainWindow):
 
     def __init__(self, home: Home, heavy_ready: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
-        self.context = Context(home, self)
-        self._heavy_ready = heavy_ready
+        self.context = Context(home, self, heavy_ready)
         self._pages: dict[str, Page] = {}
         self._name = ""
         self._wish: Wish | None = None  # of a page that waits for its libraries
@@ -156,7 +155,7 @@ class Window(QMainWindow):
         if wish is None:
             self._waiting.stop()
             return
-        if PLACES[wish.page].heavy and wish.page not in self._pages and not self._heavy_ready():
+        if PLACES[wish.page].heavy and wish.page not in self._pages and not self.context.charts_ready():
             self.stack.setCurrentWidget(self._opening)
             self._waiting.start()
             return

@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 from made_up import Alive
 from made_up import fake_run as make_run
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 from watchdog import WatchedApplication
 
@@ -36,6 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.fixture
 def context(home: Home, qapp: QApplication) -> Iterator[Context]:
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # what a test before has left would be dressed anew, too
     theme.apply(qapp, "light")
     made = Context(home)
     yield made

@@ -160,3 +160,13 @@ def test_live_runs_end_with_their_thread(home: Home, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: live.loaded)
     live.stop()
     live.stop()
+
+
+def test_a_quiet_run_that_is_watched_again_is_told_again(
+    context: Context, qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one, two = alive(steps=3), alive(steps=3)
+    context.live.start()
+    for wanted in (one, two, one, two):
+        context.live.watch(context, [wanted.run.id])
+        qtbot.waitUntil(lambda wanted=wanted: list(context.live.pictures) == [wanted.run.id], timeout=5000)
