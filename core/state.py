@@ -113,7 +113,7 @@ class History:
             return None
         last, first = self.steps[-1], self.steps[max(0, len(self.steps) - 1 - recent)]
         done = last.step - first.step
-        if last.seconds is None or first.seconds is None:  # as a journal that was edited by hand may have it
+        if None in (last.seconds, first.seconds):  # as a journal that was edited by hand may have it
             return None
         return (last.seconds - first.seconds) / done * (self.plan.steps - last.step) if done > 0 else None
 

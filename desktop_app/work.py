@@ -6,6 +6,7 @@ other exception is our bug and is raised in the window's thread, where the error
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -75,7 +76,7 @@ def in_background(
 
 
 class Latest:
-    """Asks again and again, as while somebody types; only the newest answer arrives."""
+    """Looks something up again and again, as while somebody types; only the newest answer arrives."""
 
     def __init__(self, owner: QObject) -> None:
         self._owner = owner
@@ -85,7 +86,8 @@ class Latest:
         self, function: Callable[[], T], done: Callable[[T], None], trouble: Callable[[Trouble], None] | None = None
     ) -> None:
         self.drop()
-        self._task = in_background(self._owner, function, done, trouble)
+        self._task = Task(self._owner, function, done, trouble)
+        threading.Thread(target=self._task.work, name="look up", daemon=True).start()
 
     def drop(self) -> None:
         """Let the answer that is on its way fall."""
