@@ -29,14 +29,10 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
     if reason:
         print(reason, file=sys.stderr)
         return 1
-    try:
-        home = Home.find(home_named)
-    except Trouble as trouble:
-        print(trouble, file=sys.stderr)
-        return 1
     gc.disable()  # what is imported stays: looking for garbage in it takes a seventh of the start
+    home = _usable(home_named)
     # our own before PySide, which reads the source of every module that is imported after it
-    importlib.import_module("core.runs" if _is_first_start(home) else "core.plan")
+    importlib.import_module("core.runs" if home is None or _is_first_start(home) else "core.plan")
     try:
         from PySide6.QtCore import QTimer
     except ImportError as error:
@@ -48,6 +44,9 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
 
     sys.setswitchinterval(0.001)  # the window's thread gets its turn soon while a journal is being read
     app = make_application()
+    home = home or _ask_for_home(home_named)
+    if home is None:
+        return 1
     charts = Charts()
     window = Window(home, heavy_ready=charts.loaded)
     theme.apply(app, window.context.settings.scheme)
@@ -133,6 +132,37 @@ def _missing_library(error: ImportError) -> str:
         f"Qt can't be loaded: {error}. A library of the system is missing (Debian, Ubuntu: `sudo apt install libegl1 libgl1 "
         "libxkbcommon0 libdbus-1-3 libfontconfig1`). Everything can also be done by commands: `stillroom --help` lists them."
     )
+
+
+def _usable(named: str | None) -> Home | None:
+    try:
+        return Home.find(named)
+    except Trouble:
+        return None
+
+
+def _ask_for_home(named: str | None) -> Home | None:
+    """Say why the data folder can't be used, and let another be chosen; None if nobody wants to."""
+    from PySide6.QtCore import QCoreApplication
+    from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+    def tr(text: str) -> str:
+        return QCoreApplication.translate("application", text)
+
+    while True:
+        try:
+            return Home.find(named)
+        except Trouble as trouble:
+            print(trouble, file=sys.stderr)
+            question = QMessageBox(QMessageBox.Icon.Warning, tr("The data folder"), trouble.what)
+            question.setInformativeText(tr("Choose a folder where Stillroom may keep its runs, or close it."))
+        choose = question.addButton(tr("Choose a folder…"), QMessageBox.ButtonRole.AcceptRole)
+        question.addButton(QMessageBox.StandardButton.Close)
+        question.exec()
+        chosen = QFileDialog.getExistingDirectory(None, tr("The data folder")) if question.clickedButton() is choose else ""
+        if not chosen:
+            return None
+        named = chosen
 
 
 def _is_first_start(home: Home) -> bool:

@@ -68,7 +68,10 @@ class Curves:
 
 @dataclass(frozen=True)
 class Picture:
-    """A run at one moment. `behind` is True while an old journal is still being read."""
+    """A run at one moment. `behind` is True while an old journal is still being read.
+
+    `bad_lines` are no events at all (edited by hand), `unknown_lines` events of a kind or form this version doesn't know.
+    """
 
     run: str
     state: State
@@ -76,6 +79,7 @@ class Picture:
     curves: Curves
     bad_lines: int = 0
     behind: bool = False
+    unknown_lines: int = 0
 
 
 class Points:
@@ -122,6 +126,7 @@ class CurveHistory(History):
     points: Points = field(default_factory=lambda: Points((*AXES, *TRAIN)))
     resumed_at: list[int] = field(default_factory=list)
     checkpoints: list[int] = field(default_factory=list)
+    unknown_lines: int = 0
 
     def take(self, event: ev.Event) -> None:
         if isinstance(event, ev.StepLogged):
@@ -132,7 +137,9 @@ class CurveHistory(History):
                 del self.steps[:-KEPT_STEPS]
             return
         super().take(event)
-        if isinstance(event, ev.CheckpointSaved):
+        if isinstance(event, ev.UnknownEvent):
+            self.unknown_lines += 1
+        elif isinstance(event, ev.CheckpointSaved):
             self.checkpoints.append(event.step)
         elif isinstance(event, ev.RunStarted) and self.attempts > 1:
             keep = -1 if event.resumed_from is None else event.resumed_from
@@ -316,6 +323,7 @@ class _Tail:
             self.state,
             self.reader.behind,
             self.reader.bad_lines,
+            self.history.unknown_lines,
             self.history.attempts,
         )
         if mark == self.told or self.state is None:
@@ -328,6 +336,7 @@ class _Tail:
             self.history.curves(),
             self.reader.bad_lines,
             self.reader.behind,
+            self.history.unknown_lines,
         )
 
 

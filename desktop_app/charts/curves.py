@@ -6,15 +6,18 @@ python -m desktop_app.charts.curves
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QPainter, QShowEvent
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QFont, QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import (
+    QComboBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -30,6 +33,7 @@ from PySide6.QtWidgets import (
 from core.errors import Trouble
 from desktop_app import theme
 from desktop_app.charts import export, ticks
+from desktop_app.charts.export import Page
 from desktop_app.charts.flow import FlowLayout
 from desktop_app.charts.lines import (
     UNITS,
@@ -46,12 +50,13 @@ from desktop_app.charts.lines import (
     levels_of,
     lines_of,
     marks_of,
+    told_apart,
     x_of,
 )
 from desktop_app.charts.plot import Plot
 from desktop_app.charts.readout import ROW, Column, Key, ReadOut, Row
 from desktop_app.charts.ticks import XKind
-from desktop_app.forms import Choice, Segmented
+from desktop_app.forms import Choice
 from desktop_app.icons import icon
 from desktop_app.work import in_background
 
@@ -65,16 +70,21 @@ __all__ = ["CurvesPanel", "RunSpec"]
 MAIN: Final[tuple[PlotName, ...]] = ("loss", "held_out", "speed", "memory")
 MORE: Final[tuple[PlotName, ...]] = ("lr", "grad_norm")
 LARGE: Final[tuple[PlotName, ...]] = ("loss", "held_out")
-HEAD_HEIGHT = 32  # px
+HEAD_HEIGHT = 24  # px
+LEAST: Final[dict[PlotName, int]] = {"loss": 200}  # px high
+LEAST_HIGH = 110  # px, of every other
 BEAT_MS = 40  # news that come within it are drawn together
-TWO_COLUMNS, PAIRS = 1100, 560  # px: all plots in two columns; the small ones in two
+TURN_S = 0.01  # after it the rest waits for the next turn of the event loop
+TWO_COLUMNS, PAIRS = 900, 560  # px: all plots in two columns; the small ones in two
 NOTED_MOST, NAME_MOST = 4, 32  # lines with gaps that are named; letters of a name
-READOUT_SHARE = 0.35  # of the panel's height, at most
-EXPORT_WIDTH, EXPORT_LARGE, EXPORT_SMALL = 1120, 300, 200  # px
+READOUT_SHARE = 0.28  # of the panel's height, at most
+SLIM = """QComboBox { padding: 1px 8px; min-height: 20px; } QComboBox:focus { padding: 0px 7px; }
+    QComboBox::drop-down { width: 24px; }"""
+NO_ARROW = "QToolButton::menu-indicator { image: none; }"
 
 
 class PlotBox(QWidget):
-    """A plot under its title."""
+    """A plot under its title, with the value at the read-out where there is only one."""
 
     def __init__(self, plot: Plot, unit_text: str, beside: QWidget | None = None) -> None:
         super().__init__()
@@ -83,13 +93,15 @@ class PlotBox(QWidget):
         font = QFont(self.title.font())
         font.setWeight(QFont.Weight.DemiBold)
         self.title.setFont(font)
+        self.value = QLabel()
+        self.value.setFont(theme.tabular(self.value.font()))
         self.unit = QLabel(unit_text)
         theme.set_role(self.unit, "small")
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE)
-        if plot.name in LARGE:
-            head.addStrut(HEAD_HEIGHT)  # of the choice in one of them, so that both begin at one height
+        head.addStrut(HEAD_HEIGHT)
         head.addWidget(self.title)
+        head.addWidget(self.value)
         head.addWidget(self.unit)
         head.addStretch(1)
         if beside is not None:
@@ -99,6 +111,15 @@ class PlotBox(QWidget):
         layout.setSpacing(2)
         layout.addLayout(head)
         layout.addWidget(plot, 1)
+        self.show_value("")
+
+    def show_value(self, text: str) -> None:
+        self.value.setText(text)
+        self.value.setVisible(bool(text))
+
+    def heading(self) -> str:
+        said = " ".join(part for part in (self.value.text(), self.unit.text()) if part)
+        return f"{self.plot.title} · {said}" if said else self.plot.title
 
 
 class CurvesPanel(QWidget):
@@ -114,13 +135,15 @@ class CurvesPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.choices = Choices()
-        self._runs: tuple[RunSpec, ...] = ()
+        self._given: tuple[RunSpec, ...] = ()
+        self._runs: tuple[RunSpec, ...] = ()  # the same, dashed where a colour comes again
         self._pictures: dict[str, Picture] = {}
         self._lines: dict[tuple[str, PlotName], tuple[Line, ...]] = {}  # until their run or the choices change
         self._view: tuple[float, float] | None = None  # the part of x that the user chose; None follows the runs
         self._at: float | None = None
         self._columns = 0
         self._waiting: list[PlotName] = []  # plots that are to be drawn anew
+        self._unpainted: list[Plot] = []  # plots with many points that are to paint their lines
         self._beat = QTimer(self, singleShot=True, interval=BEAT_MS)
         self._turn = QTimer(self, singleShot=True, interval=0)
         self._make_tools()
@@ -128,21 +151,25 @@ class CurvesPanel(QWidget):
         self._lay_out()
         self._connect()
         self._arrange()
+        self._order_keys()
         self._refresh()
 
     # --- the parts
 
     def _make_tools(self) -> None:
-        self.x_choice = Segmented(
+        self.x_choice = Choice(
             [
-                ("step", self.tr("Steps")),
-                ("tokens", self.tr("Tokens")),
-                ("seconds", self.tr("Time")),
-                ("flops", self.tr("FLOPs")),
+                ("step", self.tr("by steps")),
+                ("tokens", self.tr("by tokens")),
+                ("seconds", self.tr("by time")),
+                ("flops", self.tr("by FLOPs")),
             ]
         )
         self.x_choice.setAccessibleName(self.tr("What the x axis counts"))
-        self.part_choice = Segmented([("total", self.tr("Total")), ("ce", self.tr("CE")), ("kd", self.tr("KD"))])
+        self.x_choice.setToolTip(self.tr("What the x axis counts"))
+        self.part_choice = Choice(
+            [("total", self.tr("Total")), ("ce", self.tr("Cross-entropy")), ("kd", self.tr("Distillation"))]
+        )
         self.part_choice.setAccessibleName(self.tr("Part of the loss"))
         self.metric_choice = Choice(
             [
@@ -152,16 +179,25 @@ class CurvesPanel(QWidget):
             ]
         )
         self.metric_choice.setAccessibleName(self.tr("Held-out figure"))
+        for choice in (self.x_choice, self.part_choice, self.metric_choice):
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        for choice in (self.part_choice, self.metric_choice):
+            choice.setStyleSheet(SLIM)
+        self._make_slider()
+        self._make_buttons()
+
+    def _make_buttons(self) -> None:
         self.log_button = self._tool(
             self.tr("Log"), "", self.tr("Loss, figures, learning rate and gradient norm on a log scale"), checkable=True
         )
         self.more_button = self._tool(
-            self.tr("More plots"), "", self.tr("Learning rate and gradient norm, too"), checkable=True
+            self.tr("More plots"), "add", self.tr("More plots: learning rate and gradient norm"), checkable=True
         )
         self.reset_button = self._tool(
             self.tr("Reset zoom"), "zoom_reset", self.tr("Reset zoom: show all and follow (0)")
         )
-        self.export_button = self._tool(self.tr("Export"), "export", self.tr("Save the plots or their points"))
+        self.export_button = self._tool(self.tr("Export"), "export", self.tr("Export: save the plots or their points"))
+        self.export_button.setStyleSheet(NO_ARROW)
         self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export_button)
         self.export_actions = {
@@ -174,15 +210,23 @@ class CurvesPanel(QWidget):
         }
         menu.setToolTipsVisible(True)
         self.export_button.setMenu(menu)
+
+    def _make_slider(self) -> None:
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 99)
         self.slider.setValue(round(100 * self.choices.smoothing))
-        self.slider.setFixedWidth(88)
+        self.slider.setFixedWidth(72)
         self.slider.setAccessibleName(self.tr("Smoothing"))
-        self.slider.setToolTip(self.tr("Exponential moving average; the raw line stays visible under it"))
+        tip = self.tr("Smoothing: exponential moving average; the raw line stays visible under it")
+        self.slider.setToolTip(tip)
+        self.slider_name = QLabel(self.tr("Smoothing"))
+        self.slider_name.setToolTip(tip)
+        self.slider_name.setBuddy(self.slider)
+        theme.set_role(self.slider_name, "small")
         self.slider_text = QLabel()
         theme.set_role(self.slider_text, "small")
-        self.slider_text.setMinimumWidth(self.fontMetrics().horizontalAdvance(self.tr("Smoothing %s") % "0.00") + 4)
+        self.slider_text.setFont(theme.tabular(self.slider_text.font()))
+        self.slider_text.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.00"))
 
     def _tool(self, text: str, icon_name: str, tip: str, *, checkable: bool = False) -> QToolButton:
         button = QToolButton()
@@ -206,11 +250,11 @@ class CurvesPanel(QWidget):
         }
         self.plots = {name: Plot(name, titles[name][0], UNITS[name if name != "held_out" else "bits_per_byte"]) for name in titles}  # fmt: skip
         self.boxes = {
-            name: PlotBox(plot, titles[name][1], self.metric_choice if name == "held_out" else None)
+            name: PlotBox(plot, titles[name][1], {"loss": self.part_choice, "held_out": self.metric_choice}.get(name))
             for name, plot in self.plots.items()
         }
         for name, plot in self.plots.items():
-            plot.setMinimumHeight(190 if name == "loss" else 150 if name == "held_out" else 120)
+            plot.setMinimumHeight(LEAST.get(name, LEAST_HIGH))
         for name in MORE:
             self.boxes[name].hide()
 
@@ -220,15 +264,16 @@ class CurvesPanel(QWidget):
         smoothing = QWidget()
         row = QHBoxLayout(smoothing)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.slider_text)
-        row.addWidget(self.slider)
+        row.setSpacing(6)
+        for part in (self.slider_name, self.slider, self.slider_text):
+            row.addWidget(part)
         buttons = QWidget()
         buttons_row = QHBoxLayout(buttons)
         buttons_row.setContentsMargins(0, 0, 0, 0)
-        buttons_row.setSpacing(theme.SPACE)
+        buttons_row.setSpacing(4)
         for button in (self.log_button, self.more_button, self.reset_button, self.export_button):
             buttons_row.addWidget(button)
-        for tool in (self.x_choice, self.part_choice, smoothing, buttons):
+        for tool in (self.x_choice, smoothing, buttons):
             flow.addWidget(tool)
         self.readout = ReadOut()
         self.readout_scroller = QScrollArea()
@@ -242,7 +287,7 @@ class CurvesPanel(QWidget):
         self.grid = QGridLayout()
         self.grid.setContentsMargins(0, 0, 0, 0)
         self.grid.setHorizontalSpacing(3 * theme.SPACE)
-        self.grid.setVerticalSpacing(theme.SPACE)
+        self.grid.setVerticalSpacing(theme.SPACE // 2)
         inner = QWidget()
         inner_layout = QVBoxLayout(inner)
         inner_layout.setContentsMargins(0, 0, 0, 0)
@@ -256,14 +301,23 @@ class CurvesPanel(QWidget):
         self.scroller.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(theme.SPACE)
+        layout.setSpacing(6)
         layout.addWidget(tools)
         layout.addWidget(self.readout_scroller)
         layout.addWidget(self.scroller, 1)
 
+    def _order_keys(self) -> None:
+        """Tab goes as the eye does."""
+        boxes: list[QWidget] = [self.part_choice, self.plots["loss"], self.metric_choice]
+        boxes += [plot for name, plot in self.plots.items() if name != "loss"]
+        tools = (self.x_choice, self.slider, self.log_button, self.more_button, self.reset_button, self.export_button)
+        order = [*tools, *boxes]
+        for one, other in pairwise(order):
+            QWidget.setTabOrder(one, other)
+
     def _connect(self) -> None:
-        self._beat.timeout.connect(self._refresh)
-        self._turn.timeout.connect(self._refresh_next)
+        self._beat.timeout.connect(self._refresh_news)
+        self._turn.timeout.connect(self._take_turn)
         self.x_choice.chosen.connect(self._choose_x)
         self.part_choice.chosen.connect(lambda part: self._choose(part=cast("Part", part)))
         self.metric_choice.chosen.connect(self._choose_metric)
@@ -282,17 +336,18 @@ class CurvesPanel(QWidget):
             plot.x_moved.connect(self._move_x)
             plot.x_chosen.connect(self.zoom)
             plot.reset_wished.connect(self.reset_zoom)
+            plot.turn_wished.connect(partial(self._paint_soon, plot))
 
     # --- what is shown
 
     def set_runs(self, runs: Sequence[RunSpec | tuple[str, str, str]]) -> None:
         """The runs to draw, first one in front. One run shows its parts apart, several one part in a colour each."""
         specs = tuple(run if isinstance(run, RunSpec) else RunSpec(*run) for run in runs)
-        if specs == self._runs:
+        if specs == self._given:
             return
         if {run.id for run in specs} != {run.id for run in self._runs}:
             self._view = None
-        self._runs = specs
+        self._given, self._runs = specs, told_apart(specs)
         self._pictures = {run.id: self._pictures[run.id] for run in specs if run.id in self._pictures}
         self._lines.clear()
         self._refresh_soon()
@@ -309,7 +364,7 @@ class CurvesPanel(QWidget):
             self._refresh_soon()
 
     def runs(self) -> tuple[RunSpec, ...]:
-        return self._runs
+        return self._given
 
     def _refresh_soon(self) -> None:
         if self.isVisible() and not self._beat.isActive():
@@ -324,31 +379,61 @@ class CurvesPanel(QWidget):
         if event.type() == QEvent.Type.LayoutDirectionChange:
             self.readout.update()
 
+    def _refresh_news(self) -> None:
+        """Draw the news, but not before those of before: a picture that takes some turns must come to its end."""
+        if self._waiting or self._unpainted:
+            self._beat.start()
+        else:
+            self._refresh()
+
     def _refresh(self) -> None:
-        """Draw what there is now: one plot at a time, so that the window is never busy for long."""
+        """Draw what there is now: a little in each turn of the event loop, so that the window is never busy for long."""
         self.part_choice.setVisible(len(self._runs) > 1)
-        self.slider_text.setText(self.tr("Smoothing %s") % f"{self.choices.smoothing:.2f}")
+        self.slider_text.setText(f"{self.choices.smoothing:.2f}")
         self._offer_flops()
         self._waiting += [name for name in self._shown() if name not in self._waiting]
         if not self._turn.isActive():
             self._turn.start()
 
-    def _refresh_next(self) -> None:
-        name = self._waiting.pop(0)
-        plot = self.plots[name]
-        plot.show_drawing(
+    def _paint_soon(self, plot: Plot) -> None:
+        if plot not in self._unpainted:
+            self._unpainted.append(plot)
+        if not self._turn.isActive():
+            self._turn.start()
+
+    def _take_turn(self) -> None:
+        end = time.perf_counter() + TURN_S
+        if self._waiting:
+            self._refresh_next(end)
+        elif self._unpainted:
+            while self._unpainted[0].advance():
+                if time.perf_counter() > end:
+                    break
+            else:
+                self._unpainted.pop(0)
+        if self._waiting or self._unpainted:
+            self._turn.start()
+
+    def _refresh_next(self, end: float) -> None:
+        name = self._waiting[0]
+        for run, curves in self._curves():
+            if (run.id, name) not in self._lines:
+                if time.perf_counter() > end:
+                    return
+                alone = len(self._runs) == 1
+                self._lines[run.id, name] = lines_of(name, run, curves, self.choices, self._words(), alone=alone)
+        self._waiting.pop(0)
+        self.plots[name].show_drawing(
             self._drawing(name), self.choices.x, self._view or self._whole(), empty_text=self._empty_text(name)
         )
-        if self._waiting:
-            self._turn.start()
-        else:
+        if not self._waiting:
             self._align_labels()
             self._show_note()
             self._show_values()
 
     def is_settled(self) -> bool:
         """All that was shown has been drawn."""
-        return not (self._waiting or self._beat.isActive())
+        return not (self._waiting or self._unpainted or self._beat.isActive())
 
     def _shown(self) -> tuple[PlotName, ...]:
         return MAIN + MORE if self.more_button.isChecked() else MAIN
@@ -362,8 +447,6 @@ class CurvesPanel(QWidget):
         levels: dict[str, Level] = {}
         marks = Marks()
         for run, curves in self._curves():
-            if (run.id, name) not in self._lines:
-                self._lines[run.id, name] = lines_of(name, run, curves, self.choices, self._words(), alone=alone)
             lines += self._lines[run.id, name]
             if name == "held_out":
                 for level in levels_of(curves, self.choices, self.tr("Teacher")):
@@ -395,7 +478,13 @@ class CurvesPanel(QWidget):
     def _offer_flops(self) -> None:
         unknown = [run.label for run, curves in self._curves() if curves.flops is None]
         why_not = self.tr("The FLOPs of %s are not known: its plan doesn't say how many a token takes.") % unknown[0] if unknown else ""  # fmt: skip
-        self.x_choice.allow("flops", why_not)
+        model = self.x_choice.model()
+        assert isinstance(model, QStandardItemModel)
+        item = model.item(self.x_choice.findData("flops"))
+        if item.isEnabled() == bool(why_not):
+            item.setEnabled(not why_not)
+            item.setText(self.tr("by FLOPs (not known)") if why_not else self.tr("by FLOPs"))
+        item.setToolTip(why_not)
         if why_not and self.choices.x == "flops":
             self.x_choice.choose("step")
             self._choose_x("step")
@@ -419,9 +508,11 @@ class CurvesPanel(QWidget):
 
     def _align_labels(self) -> None:
         """Give plots that stand over each other the same room for labels, so that the same x is at the same place."""
-        large = max(self.plots[name].wanted_label_width() for name in LARGE)
+        wanted = {name: self.plots[name].wanted_label_width() for name in LARGE}
+        places = _places(self._columns)
         for name in self._shown():
-            self.plots[name].set_label_width(large if name in LARGE or self._columns == 2 else 0)
+            over = [wanted[one] for one in LARGE if self._columns < 2 or places[one][1] == places[name][1]]
+            self.plots[name].set_label_width(max(over) if name in LARGE or self._columns == 2 else 0)
 
     # --- choices
 
@@ -526,15 +617,19 @@ class CurvesPanel(QWidget):
     def _show_values(self) -> None:
         columns, rows = self._table(self._at)
         self.readout.show_table(columns, rows)
+        self.readout.show_position(*self._position(self._at))
         self._fit_readout()
-        self.readout.show_position(self._position(self._at))
+        for name in self._shown():
+            lines = self.plots[name].drawing.lines
+            told = name not in LARGE and len(self._runs) == 1 and lines
+            self.boxes[name].show_value(self._value_at(name, lines[0], self._at) if told else "")
         self._describe()
 
     def _table(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
         """All values at x: of one run with a column for each of its lines, of several with a row for each of them."""
         if len(self._runs) == 1:
             return self._table_of_one(at)
-        titles: list[tuple[PlotName, bool, str]] = [
+        titles: list[tuple[PlotName, bool, str]] = [  # plot, evaluated or trained, title
             ("loss", False, self.tr("Loss")),
             ("loss", True, self.tr("Held-out loss")),
             ("held_out", True, self.metric_choice.currentText()),
@@ -552,11 +647,12 @@ class CurvesPanel(QWidget):
                 lines = [line for line in self.plots[name].drawing.lines if line.run == run.id and line.dots is dots]
                 cells.append(self._value_at(name, lines[0], at) if lines else "–")
             rows.append(Row(run.label, tuple(cells), Key(run.colour, run.style)))
-        return tuple(Column(title) for _, _, title in shown), tuple(rows)
+        return tuple(Column(title, spare=name not in LARGE) for name, _, title in shown), tuple(rows)
 
     def _table_of_one(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
+        """Those that stand over a plot of their own are left out."""
         columns, cells = [], []
-        for name in self._shown():
+        for name in LARGE:
             for line in self.plots[name].drawing.lines:
                 title = self.metric_choice.currentText() if name == "held_out" else line.label
                 columns.append(Column(title, Key(line.colour, line.dash, line.dots)))
@@ -572,14 +668,12 @@ class CurvesPanel(QWidget):
         number = line.at(at, self.plots[name].reach())
         return ticks.value_text(self.plots[name].unit, None if number is None else float(line.y[number]))
 
-    def _position(self, at: float | None) -> str:
-        """Where the rule stands, on every x axis."""
+    def _position(self, at: float | None) -> tuple[str, str, str]:
+        """Where the rule stands, in short and on every x axis, and what happened there."""
         curves = next((curves for _, curves in self._curves() if len(curves.step)), None)
-        if curves is None:
-            return ""
-        x = x_of(curves, self.choices.x)
-        if x is None:
-            return ""
+        x = x_of(curves, self.choices.x) if curves is not None else None
+        if curves is None or x is None:
+            return "", "", ""
         number = len(x) - 1 if at is None else min(int(np.searchsorted(x, at)), len(x) - 1)
         if at is not None and number and at - x[number - 1] < x[number] - at:
             number -= 1
@@ -588,13 +682,16 @@ class CurvesPanel(QWidget):
             self.tr("%s tokens") % ticks.x_texts("tokens", [float(curves.tokens[number])])[0],
             ticks.x_text("seconds", float(curves.seconds[number])),
         ]
+        short = " · ".join(said)
         if curves.flops is not None:
             said.append(self.tr("%s FLOPs") % ticks.power_text(float(curves.flops[number])))
-        if at is None:
-            said.insert(0, self.tr("Newest"))
-        elif len(self._runs) == 1:
-            said += self._marks_near(curves, int(curves.step[number]), number)
-        return " · ".join(said)
+        if self.choices.x == "flops":
+            short = " · ".join([said[0], said[-1]])
+        newest = [self.tr("Newest")] if at is None else []
+        happened = self._marks_near(curves, int(curves.step[number]), number) if at is not None else []
+        if len(self._runs) > 1:
+            happened = []
+        return short, " · ".join([*newest, *said]), " · ".join(happened)
 
     def _marks_near(self, curves: Curves, step: int, number: int) -> list[str]:
         """What happened between this logged step and the one before."""
@@ -623,8 +720,9 @@ class CurvesPanel(QWidget):
         self.note.setVisible(bool(told))
 
     def _describe(self) -> None:
-        words = self.readout.in_words()
-        self.readout.setAccessibleDescription(words)
+        alone = [(self.plots[name].title, self.boxes[name].value.text()) for name in self._shown()]
+        words = ", ".join(f"{title} {value}" for title, value in alone if value)
+        self.readout.setAccessibleDescription(f"{self.readout.in_words()} {words}".strip())
         for name in self._shown():
             plot = self.plots[name]
             values = [f"{line.label} {self._value_at(name, line, self._at)}" for line in plot.drawing.lines]
@@ -647,18 +745,24 @@ class CurvesPanel(QWidget):
             self.grid.removeWidget(box)
         for name, (row, column, span) in _places(columns).items():
             self.grid.addWidget(self.boxes[name], row, column, 1, span)
+        self.grid.setColumnStretch(0, 3 if columns == 2 else 1)
+        self.grid.setColumnStretch(1, 2 if columns == 2 else 1)
         self._stretch_rows()
         self._align_labels()
 
     def _stretch_rows(self) -> None:
-        used = {_places(self._columns)[name][0] for name in self._shown()}
+        """The loss gets the most of what room there is, the small plots the least."""
+        places = _places(self._columns)
+        rows = {
+            places[name][0]: 5 if name == "loss" else 3 if name == "held_out" else 2 for name in self._shown()[::-1]
+        }
         for row in range(self.grid.rowCount()):
-            self.grid.setRowStretch(row, (3 if row == 0 else 2) if row in used else 0)
+            self.grid.setRowStretch(row, rows.get(row, 0))
 
     def _fit_readout(self) -> None:
         """The read-out takes what it needs, but leaves most of the room to the plots."""
         wanted = self.readout.heightForWidth(max(1, self.width()))
-        height = min(wanted, max(4 * ROW, round(READOUT_SHARE * self.height())))
+        height = min(wanted, max(5 * ROW, round(READOUT_SHARE * self.height())))
         if height != self.readout_scroller.height():
             self.readout_scroller.setFixedHeight(height)
 
@@ -693,50 +797,18 @@ class CurvesPanel(QWidget):
         """What makes the file. Pictures are drawn at once, for widgets belong to this thread."""
         if kind == "csv":
             return partial(export.table, tuple(self._curves()))
-        size = QSize(EXPORT_WIDTH, round(self._export_height()))
-        drawn = export.png(size, self.draw) if kind == "png" else export.svg(size, self._title(), self.draw)
+        page = self._page()
+        drawn = export.png(page.size(), page.draw) if kind == "png" else export.svg(page.size(), page.title, page.draw)
         return lambda: drawn
 
-    def _title(self) -> str:
-        return ", ".join(run.label for run in self._runs)
-
-    def _export_height(self) -> float:
-        head = 64 + self.readout.height_for(EXPORT_WIDTH - 32)
-        rows = [EXPORT_LARGE + 28, EXPORT_LARGE + 28, EXPORT_SMALL + 28]
-        return head + sum(rows) + (EXPORT_SMALL + 28 if self.more_button.isChecked() else 0)
-
-    def draw(self, painter: QPainter) -> None:
-        """Paint title, read-out and plots of a page of `EXPORT_WIDTH` on any device."""
-        font = QFont(self.font())
-        font.setPixelSize(theme.TITLE)
-        font.setWeight(QFont.Weight.DemiBold)
-        painter.setFont(font)
-        painter.setPen(theme.colour("ink"))
-        width = EXPORT_WIDTH - 32.0
-        title = painter.fontMetrics().elidedText(self._title(), Qt.TextElideMode.ElideRight, int(width))
-        painter.drawText(QRectF(16, 12, width, 28), int(Qt.AlignmentFlag.AlignVCenter), title)
-        height = self.readout.height_for(width)
-        self.readout.draw(painter, QRectF(16, 44, width, height))
-        top = 56 + height
-        for name in LARGE:
-            self._draw_box(painter, name, QRectF(16, top, width, EXPORT_LARGE + 24))
-            top += EXPORT_LARGE + 28
-        for number, name in enumerate(name for name in self._shown() if name not in LARGE):
-            left = 16 + (number % 2) * (width / 2 + 8)
-            self._draw_box(painter, name, QRectF(left, top, width / 2 - 8, EXPORT_SMALL + 24))
-            top += (EXPORT_SMALL + 28) * (number % 2)
-
-    def _draw_box(self, painter: QPainter, name: PlotName, room: QRectF) -> None:
-        font = QFont(self.font())
-        font.setPixelSize(theme.BODY)
-        font.setWeight(QFont.Weight.DemiBold)
-        painter.setFont(font)
-        painter.setPen(theme.colour("ink"))
-        box = self.boxes[name]
-        detail = self.metric_choice.currentText() if name == "held_out" else box.unit.text()
-        title = f"{self.plots[name].title} · {detail}" if detail else self.plots[name].title
-        painter.drawText(room, int(Qt.AlignmentFlag.AlignTop), title)
-        self.plots[name].draw(painter, room.adjusted(0, 24, 0, 0))
+    def _page(self) -> Page:
+        headings = {name: self.boxes[name].heading() for name in self._shown()}
+        headings["held_out"] = f"{self.plots['held_out'].title} · {self.metric_choice.currentText()}"
+        large, small = (
+            [(headings[name], self.plots[name]) for name in self._shown() if (name in LARGE) is wide]
+            for wide in (True, False)
+        )
+        return Page(", ".join(run.label for run in self._runs), self.font(), self.readout, large, small)
 
 
 def _shortened(text: str) -> str:

@@ -1,21 +1,26 @@
-"""Curves as files: a picture, a vector drawing, or all points as they came. Written beside, then renamed."""
+"""Curves as files: a picture, a drawing, or all points as they came. Written beside, then renamed."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRect, QSaveFile, QSize
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRect, QRectF, QSaveFile, QSize, Qt
+from PySide6.QtGui import QFont, QImage, QPainter
 
 from core.errors import Trouble
 from desktop_app import theme
 from desktop_app.charts.lines import Array, RunSpec
+from desktop_app.charts.plot import ABSOLUTE, Plot
+from desktop_app.charts.readout import ReadOut
 from desktop_app.live import Curves, EvaluationCurve
 
+WIDTH, LARGE, SMALL = 1120, 300, 200  # px: a page, the plots over its whole width, those in pairs
+MARGIN, HEAD, GAP = 16, 24, 4
 SCALE = 2  # px of a picture for each of the screen
 PLACES = {"step": "step", "tokens": "tokens", "seconds": "training time (s)", "flops": "FLOPs"}
 FIGURES = {
@@ -30,6 +35,50 @@ FIGURES = {
     "tokens_per_second": "tokens per second",
     "memory_bytes": "memory (bytes)",
 }
+
+
+@dataclass(frozen=True)
+class Page:
+    """A title, the read-out and the plots of both sizes under their titles, to be painted on any device."""
+
+    title: str
+    font: QFont
+    readout: ReadOut
+    large: Sequence[tuple[str, Plot]]
+    small: Sequence[tuple[str, Plot]]
+
+    def size(self) -> QSize:
+        pairs = (len(self.small) + 1) // 2
+        plots = len(self.large) * (LARGE + HEAD + GAP) + pairs * (SMALL + HEAD + GAP)
+        return QSize(WIDTH, round(64 + self.readout.height_for(WIDTH - 2 * MARGIN) + plots))
+
+    def draw(self, painter: QPainter) -> None:
+        width = WIDTH - 2.0 * MARGIN
+        self._say(painter, QRectF(MARGIN, 12, width, 28), self.title, theme.TITLE)
+        height = self.readout.height_for(width)
+        self.readout.draw(painter, QRectF(MARGIN, 44, width, height))
+        top = 56 + height
+        for title, plot in self.large:
+            self._draw_plot(painter, title, plot, QRectF(MARGIN, top, width, LARGE + HEAD))
+            top += LARGE + HEAD + GAP
+        for number, (title, plot) in enumerate(self.small):
+            left = MARGIN + (number % 2) * (width / 2 + 8)
+            self._draw_plot(painter, title, plot, QRectF(left, top, width / 2 - 8, SMALL + HEAD))
+            top += (SMALL + HEAD + GAP) * (number % 2)
+
+    def _draw_plot(self, painter: QPainter, title: str, plot: Plot, room: QRectF) -> None:
+        self._say(painter, QRectF(room.left(), room.top(), room.width(), HEAD - 4), title, theme.BODY)
+        plot.draw(painter, room.adjusted(0, HEAD, 0, 0))
+
+    def _say(self, painter: QPainter, room: QRectF, text: str, px: int) -> None:
+        font = QFont(self.font)
+        font.setPixelSize(px)
+        font.setWeight(QFont.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(theme.colour("ink"))
+        short = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(room.width()))
+        sides = Qt.AlignmentFlag.AlignLeft | ABSOLUTE | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(room, int(sides), short)
 
 
 def png(size: QSize, draw: Callable[[QPainter], None]) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 PlotName = Literal["loss", "held_out", "speed", "memory", "lr", "grad_norm"]
 Part = Literal["total", "ce", "kd"]
 Metric = Literal["bits_per_byte", "perplexity", "agreement"]
-Dash = Literal["solid", "dashed", "dotted"]
+Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 
 PARTS: Final[tuple[Part, ...]] = ("total", "ce", "kd")
 TRAIN: Final[dict[PlotName, str]] = {
@@ -47,7 +47,7 @@ class RunSpec:
     id: str
     label: str
     colour: str
-    style: Literal["solid", "dotted"] = "solid"
+    style: Dash = "solid"
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,18 @@ class Drawing:
     lines: tuple[Line, ...] = ()
     levels: tuple[Level, ...] = ()
     marks: Marks = field(default_factory=Marks)
+
+
+def told_apart(runs: Iterable[RunSpec]) -> tuple[RunSpec, ...]:
+    """The same runs, dashed where their colour is taken: the series begins again after its last colour."""
+    taken: set[tuple[str, Dash]] = set()
+    apart = []
+    for run in runs:
+        others: tuple[Dash, ...] = ("dashdot",) if run.style == "dotted" else ("dashed", "dashdot")
+        free = [dash for dash in (run.style, *others) if (run.colour, dash) not in taken]
+        apart.append(replace(run, style=free[0] if free else run.style))
+        taken.add((run.colour, apart[-1].style))
+    return tuple(apart)
 
 
 def x_of(curve: Curves | EvaluationCurve, kind: XKind) -> Array | None:

@@ -1,13 +1,15 @@
 """One plot: axes, lines, marks and the read-out's rule, drawn by QPainter on a screen, into a picture or into a vector file.
 
 Lines are thinned to two points a column of pixels and drawn into a pixmap, which is made anew only when they or the view
-change: moving the pointer costs a copy. `tests/bench/curves.py` sets it beside a bare pyqtgraph plot.
+change: moving the pointer costs a copy. Where there are many points the pixmap is made line by line, over turns of the
+event loop, and the one before is shown in its place. `tests/bench/curves.py` sets it beside a bare pyqtgraph plot.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +32,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_app import theme
 from desktop_app.charts import ticks
-from desktop_app.charts.lines import Array, Drawing, Line, PlotName, extent, thinned, visible
+from desktop_app.charts.lines import Array, Dash, Drawing, Line, PlotName, extent, thinned, visible
 from desktop_app.charts.ticks import Unit, XKind
 
 LEFT, TOP, BOTTOM = 60, 6, 24  # px around the area of the lines
@@ -41,8 +43,22 @@ NARROW_END = 28  # px after the lines where nothing is labelled
 RAW_SHARE = 0.25  # of the raw line under the smoothed one
 DASHED_BY_PEN_MOST = 400  # points; a pen's dashes over more of them are slow
 ROUGH = 1.5  # px from point to point
+AT_ONCE_MOST = 5_000  # points; the picture of more of them is made in turns of its own
+STRETCH_MOST = 8  # times that the picture before is drawn out until the new one is there
 SMOOTH_EDGES_MOST = 20_000  # points drawn; above, edges are left rough
 FROM_ZERO: Final[tuple[PlotName, ...]] = ("speed", "memory")
+ABSOLUTE: Final = Qt.AlignmentFlag.AlignAbsolute  # axes run from left to right in every script
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The lines as they were painted, and what part of both axes they were painted for."""
+
+    sheet: QPixmap
+    width: float
+    height: float
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
 
 
 class Plot(QWidget):
@@ -55,6 +71,7 @@ class Plot(QWidget):
     x_moved = Signal(float)  # the view by so much
     x_chosen = Signal(float, float)
     reset_wished = Signal()
+    turn_wished = Signal()  # `advance` is to be called in turns of its own, until it says that it is done
 
     def __init__(self, name: PlotName, title: str, unit: Unit, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,7 +87,9 @@ class Plot(QWidget):
         self.label_width = 0
         self._told: tuple[object, ...] = ()
         self._y_chosen: tuple[float, float] | None = None
-        self._picture: QPixmap | None = None
+        self._picture: Painted | None = None
+        self._stale = True  # the picture is of yesterday
+        self._making: Iterator[None] | None = None
         self._press: QPointF | None = None
         self._band: QRectF | None = None
         self._turned = False  # the band chooses y
@@ -81,7 +100,7 @@ class Plot(QWidget):
         self.setAccessibleName(title)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(480, 200)
+        return QSize(480, self.minimumHeight())
 
     # --- what is shown
 
@@ -89,16 +108,18 @@ class Plot(QWidget):
         if (drawing, kind, x_range, empty_text) == self._told:
             return
         self._told = (drawing, kind, x_range, empty_text)
+        if kind != self.x_kind or {line.run for line in drawing.lines} != {line.run for line in self.drawing.lines}:
+            self._picture = None
         self.drawing, self.x_kind, self.x_range, self.empty_text = drawing, kind, x_range, empty_text
         self._fit_y()
 
     def set_log(self, log: bool) -> None:
         if log != self.log:
-            self.log, self._y_chosen = log, None
+            self.log, self._y_chosen, self._picture = log, None, None
             self._fit_y()
 
     def set_unit(self, unit: Unit) -> None:
-        self.unit, self._y_chosen = unit, None
+        self.unit, self._y_chosen, self._picture = unit, None, None
 
     def set_rule(self, x: float | None) -> None:
         if x != self.rule_x:
@@ -154,8 +175,23 @@ class Plot(QWidget):
 
     def refresh_lines(self) -> None:
         """The picture of the lines is of yesterday; it is made again when it is next painted."""
-        self._picture = None
+        self._stale, self._making = True, None
         self.update()
+
+    def advance(self) -> bool:
+        """Paint one line more of the picture; False once it is done."""
+        if not self._stale or not self.has_points():
+            return False
+        if self._making is None:
+            self._making = self._paint_lines(self.area())
+        for _ in self._making:
+            return True
+        self._making = None
+        self.update()
+        return False
+
+    def _makes_turns(self) -> bool:
+        return sum(len(line.x) for line in self.drawing.lines) > AT_ONCE_MOST
 
     # --- places
 
@@ -206,6 +242,7 @@ class Plot(QWidget):
     def draw(self, painter: QPainter, room: QRectF, *, vector: bool = True) -> None:
         """Paint the plot into `room` of any device; `vector` keeps the lines lines."""
         painter.setFont(self._small_font())
+        painter.setLayoutDirection(Qt.LayoutDirection.LayoutDirectionAuto)  # each text by its own script
         area = self.area(room)
         if area.width() < 20 or area.height() < 20:
             return
@@ -246,7 +283,7 @@ class Plot(QWidget):
             painter.drawLine(QPointF(area.left(), round(y)), QPointF(area.right(), round(y)))
             painter.setPen(theme.colour("muted"))
             box = QRectF(room.left(), y - 10, LEFT - 8, 20)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | ABSOLUTE), text)
         painter.setPen(QPen(theme.colour("field_line"), 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         self._draw_x_ticks(painter, area, room)
@@ -344,17 +381,37 @@ class Plot(QWidget):
         for top, (_, text, colour) in zip(tops, placed, strict=True):
             painter.setPen(colour)
             short = QFontMetricsF(painter.font()).elidedText(text, Qt.TextElideMode.ElideMiddle, width)
-            painter.drawText(QRectF(area.right() + 8, top, width + 2, height), int(Qt.AlignmentFlag.AlignLeft), short)
+            painter.drawText(
+                QRectF(area.right() + 8, top, width + 2, height), int(Qt.AlignmentFlag.AlignLeft | ABSOLUTE), short
+            )
 
     # --- lines
 
     def _draw_lines_from_picture(self, painter: QPainter, area: QRectF) -> None:
+        if self._stale and self._makes_turns():
+            self.turn_wished.emit()
+        elif self._stale:
+            for _ in self._paint_lines(area):
+                pass
         if self._picture is None:
-            self._picture = self._painted_lines(area)
-        painter.drawPixmap(QPointF(round(area.left()) - EDGE, round(area.top()) - EDGE), self._picture)
+            return
+        if not self._stale:
+            painter.drawPixmap(QPointF(round(area.left()) - EDGE, round(area.top()) - EDGE), self._picture.sheet)
+            return
+        place = self._place_of(self._picture, area)
+        if place.width() <= STRETCH_MOST * area.width() and place.height() <= STRETCH_MOST * area.height():
+            painter.drawPixmap(place, self._picture.sheet, QRectF(self._picture.sheet.rect()))
 
-    def _painted_lines(self, area: QRectF) -> QPixmap:
-        """The lines on nothing: the raw ones opaque on a sheet of their own that is laid under the others thinly.
+    def _place_of(self, picture: Painted, area: QRectF) -> QRectF:
+        """Where an older picture belongs on the axes of now."""
+        left, right = (self._x_place(x, area) for x in picture.x_range)
+        low, high = self.y_range
+        top, bottom = (area.bottom() - (y - low) / (high - low) * area.height() for y in picture.y_range[::-1])
+        across, down = EDGE * (right - left) / picture.width, EDGE * (bottom - top) / picture.height
+        return QRectF(left - across, top - down, right - left + 2 * across, bottom - top + 2 * down)
+
+    def _paint_lines(self, area: QRectF) -> Iterator[None]:
+        """Make the picture, pausing after each line: the raw ones opaque on a sheet of their own, laid thinly under.
 
         Many half transparent strokes would cost ten times as much.
         """
@@ -364,22 +421,25 @@ class Plot(QWidget):
         raw = [line for line in self.drawing.lines if line.smooth is not None]
         if raw:
             under = self._sheet(frame)
-            painter = QPainter(under)
             for line in raw:
+                painter = QPainter(under)
                 self._stroke(painter, self._thin(line, line.y, columns, frame), QPen(ink(line.colour), 1))
-            painter.end()
+                painter.end()
+                yield
             painter = QPainter(sheet)
             painter.setOpacity(RAW_SHARE)
             painter.drawPixmap(0, 0, under)
             painter.end()
-        painter = QPainter(sheet)
         thin = [self._thin(line, line.shown, columns, frame) for line in self.drawing.lines]
         few = sum(map(len, thin)) <= SMOOTH_EDGES_MOST
         for line, points in zip(self.drawing.lines, thin, strict=True):
+            yield
+            painter = QPainter(sheet)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, few and not _is_rough(points, columns))
             self._stroke(painter, points, QPen(ink(line.colour), self._width(line)), line)
-        painter.end()
-        return sheet
+            painter.end()
+        self._picture = Painted(sheet, frame.width(), frame.height(), self.x_range, self.y_range)
+        self._stale = False
 
     def _sheet(self, frame: QRectF) -> QPixmap:
         ratio = self.devicePixelRatioF()
@@ -398,7 +458,7 @@ class Plot(QWidget):
     def _stroke(self, painter: QPainter, points: Array, pen: QPen, line: Line | None = None) -> None:
         """Draw a line as one stroke between each two points; where a value has no neighbour it is a dot."""
         if line is not None and line.dash != "solid" and len(points) <= DASHED_BY_PEN_MOST:
-            pen.setStyle(_pen_style(line.dash))
+            pen.setStyle(pen_style(line.dash))
             self._path(painter, points, pen, line)
             return
         there = np.isfinite(points[:, 1])
@@ -442,7 +502,7 @@ class Plot(QWidget):
                 self._path(painter, self._thin(line, line.y, columns, area), QPen(faint, 1), line)
         for line in self.drawing.lines:
             pen = QPen(ink(line.colour), self._width(line))
-            pen.setStyle(_pen_style(line.dash))
+            pen.setStyle(pen_style(line.dash))
             self._path(painter, self._thin(line, line.shown, columns, area), pen, line)
 
     def _path(self, painter: QPainter, points: Array, pen: QPen, line: Line) -> None:
@@ -611,15 +671,23 @@ def _is_rough(points: Array, columns: int) -> bool:
     return bool(np.nanmedian(np.abs(np.diff(points[:, 1]))) > ROUGH) if np.isfinite(points[:, 1]).any() else False
 
 
-def _inked(points: Array, dash: str) -> Any:
+def _inked(points: Array, dash: Dash) -> Any:
     """Which strokes of a dashed line are drawn, by the way along it; strokes are short where points are many."""
     ways = np.nan_to_num(np.hypot(*np.diff(points, axis=0).T)).cumsum()
+    if dash == "dashdot":
+        along = ways % 15
+        return (along < 7) | ((along >= 10) & (along < 12))
     on, off = (2.0, 3.0) if dash == "dotted" else (7.0, 5.0)
     return ways % (on + off) < on
 
 
-def _pen_style(dash: str) -> Qt.PenStyle:
-    styles = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
+def pen_style(dash: Dash) -> Qt.PenStyle:
+    styles = {
+        "solid": Qt.PenStyle.SolidLine,
+        "dashed": Qt.PenStyle.DashLine,
+        "dotted": Qt.PenStyle.DotLine,
+        "dashdot": Qt.PenStyle.DashDotLine,
+    }
     return styles[dash]
 
 

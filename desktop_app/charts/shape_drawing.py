@@ -68,7 +68,8 @@ class ShapeDrawing(QWidget):
         layers = self.tr("1 layer") if shape.layers == 1 else self.tr("%d layers") % shape.layers
         heads = self.tr("1 head") if shape.heads == 1 else self.tr("%d heads") % shape.heads
         parts = (layers, self.tr("%d wide") % shape.hidden, heads)
-        return " · ".join(part.replace(" ", "\u00a0") for part in parts)  # it wraps between the parts only
+        # it wraps between the parts only; the mark keeps figures before their words where text runs from the right
+        return " · ".join("\u200e" + part.replace(" ", "\u00a0") for part in parts)
 
     def _whole(self, shape: Shape) -> str:
         told = (shape.layers, shape.hidden, shape.intermediate, shape.heads, shape.kv_heads, shape.vocabulary)

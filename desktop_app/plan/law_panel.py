@@ -117,6 +117,7 @@ class _Room(QWidget):
 
     def fill(self, chart: QWidget) -> None:
         """Put the chart in the place of the words that stood for it."""
+        self._chart.hide()
         self._chart.deleteLater()
         self._chart = chart
         chart.setParent(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 from made_up import Alive
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from core.distill import DistillRecipe
 from core.home import Home
 from core.runs import RunFolder
 from desktop_app import theme
@@ -201,7 +203,7 @@ def test_the_window_opens_without_torch_and_says_so_by_its_modules(tmp_path: Pat
 import json, sys
 from desktop_app import application
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from desktop_app.shell import window as w
 from desktop_app.context import Wish
 made = []
@@ -248,3 +250,64 @@ def test_without_a_screen_the_way_out_is_named(tmp_path: Path) -> None:
         pytest.skip("only X11 and Wayland can be absent")
     assert done.returncode == 1
     assert "stillroom --help" in done.stderr
+
+
+def test_a_library_of_a_newer_version_is_left_alone_and_said(home: Home, qtbot: QtBot, qapp: QApplication) -> None:
+    connection = sqlite3.connect(home.library)
+    connection.execute("pragma user_version = 999")
+    connection.execute("create table tea (cups)")
+    connection.commit()
+    connection.close()
+    before = home.library.read_bytes()
+    window = Window(home)
+    window.open(Wish("settings"))
+    window.show()
+    window.context.live.start()
+    qtbot.waitUntil(lambda: "newer version" in window.messages.text.text(), timeout=10_000)
+    window.close()
+    assert home.library.read_bytes() == before
+
+
+def test_a_data_folder_that_goes_away_is_said_and_taken_back_when_it_returns(window: Window, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.context.live.loaded)
+    aside = window.context.home.root.with_name("aside")
+    window.context.home.root.rename(aside)
+    qtbot.waitUntil(lambda: window.messages.isVisible() and "is gone" in window.messages.text.text(), timeout=8000)
+    aside.rename(window.context.home.root)
+    qtbot.waitUntil(lambda: not window.messages.isVisible(), timeout=8000)
+
+
+def test_a_data_folder_that_cannot_be_used_asks_for_another(
+    tmp_path: Path, qtbot: QtBot, qapp: QApplication, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from desktop_app import application
+
+    in_the_way = tmp_path / "a file"
+    in_the_way.write_text("no folder")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "other"))
+
+    def press() -> None:
+        (box,) = [one for one in qapp.topLevelWidgets() if isinstance(one, QMessageBox) and one.isVisible()]
+        assert str(in_the_way) in box.text()
+        next(button for button in box.buttons() if "Choose" in button.text()).click()
+
+    QTimer.singleShot(200, press)
+    home = application._ask_for_home(str(in_the_way))
+    assert home is not None
+    assert home.root == tmp_path / "other"
+    assert str(in_the_way) in capsys.readouterr().err
+
+
+def test_a_recipe_file_opens_on_the_plan_page_and_another_kind_is_refused_by_name(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "stories.txt").write_text("Once upon a time.")
+    recipe = DistillRecipe(teacher="teacher", student="0.3x", data=("stories.txt",), tokens=12_345)
+    file = tmp_path / "night.json"
+    file.write_text(json.dumps(recipe.model_dump(mode="json")))
+    window.open_recipe_file(file)
+    qtbot.waitUntil(lambda: window.page() is not None and window.page().name == "plan", timeout=10_000)
+    draft = window.page().draft()  # type: ignore[union-attr]
+    assert draft.student == "0.3x"
+    assert draft.data == (str(tmp_path / "stories.txt"),)  # read from where the recipe lies
+    file.write_text(json.dumps({"kind": "measure", "device": "cpu"}))
+    window.open_recipe_file(file)
+    qtbot.waitUntil(lambda: window.messages.isVisible() and str(file) in window.messages.text.text(), timeout=5000)
