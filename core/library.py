@@ -339,9 +339,7 @@ def _summary(row: dict[str, Any]) -> RunSummary:
 # --- what a row says --------------------------------------------------------------------------------------------------
 
 
-def _run_row(
-    run: RunFolder, old: dict[str, Any] | None, history: Callable[[RunFolder], History]
-) -> dict[str, Any]:
+def _run_row(run: RunFolder, old: dict[str, Any] | None, history: Callable[[RunFolder], History]) -> dict[str, Any]:
     """The row of a run. Its journal is folded only if it has changed."""
     held = run.lock_held()  # before the journal: an engine that ends meanwhile has said its last word by then
     queued, stop = run.queue_entry.exists(), run.stop_request.exists()

@@ -159,7 +159,9 @@ def _ask_for_home(named: str | None) -> Home | None:
         choose = question.addButton(tr("Choose a folder…"), QMessageBox.ButtonRole.AcceptRole)
         question.addButton(QMessageBox.StandardButton.Close)
         question.exec()
-        chosen = QFileDialog.getExistingDirectory(None, tr("The data folder")) if question.clickedButton() is choose else ""
+        chosen = (
+            QFileDialog.getExistingDirectory(None, tr("The data folder")) if question.clickedButton() is choose else ""
+        )
         if not chosen:
             return None
         named = chosen

@@ -93,7 +93,7 @@ class _Glyph(QIconEngine):
         super().__init__()
         self._text, self._colour = text, colour
 
-    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:  # noqa: ARG002
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         colour = "muted" if mode is QIcon.Mode.Disabled else self._colour
         font = QFont(_family())
         font.setPixelSize(max(1, min(rect.width(), rect.height())))

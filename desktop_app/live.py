@@ -353,9 +353,9 @@ class _Follower:
 
     def work(self) -> None:
         live, next_list = self.live, 0.0
-        while not live._stop.is_set():  # noqa: SLF001 - one thing in two threads
-            asked = live._look.is_set()  # noqa: SLF001
-            live._look.clear()  # noqa: SLF001
+        while not live._stop.is_set():
+            asked = live._look.is_set()
+            live._look.clear()
             try:
                 if asked or time.monotonic() >= next_list:
                     self._list()
@@ -370,7 +370,7 @@ class _Follower:
             if behind:
                 time.sleep(0.002)  # an old journal is being read: go on, but leave the window its turns
             else:
-                live._look.wait(TICK_S)  # noqa: SLF001
+                live._look.wait(TICK_S)
         self._forget_library()
 
     def _list(self) -> None:
@@ -388,7 +388,7 @@ class _Follower:
         self._library.refresh_runs(history=self._history)
         self._tell_rows(self._library.runs())
         alive = {row.id for row in self._rows or () if State(row.state).alive}
-        for run in self._tails.keys() - alive - self.live._watched:  # noqa: SLF001
+        for run in self._tails.keys() - alive - self.live._watched:
             del self._tails[run]
 
     def _tell_rows(self, rows: list[RunSummary]) -> None:
@@ -401,7 +401,7 @@ class _Follower:
         """The fold of a journal, for its line in the list; only what is new is read."""
         tail = self._tail(run.id)
         tail.read(PIECE_BYTES)
-        while tail.reader.behind and not self.live._stop.is_set():  # noqa: SLF001
+        while tail.reader.behind and not self.live._stop.is_set():
             time.sleep(0.001)
             tail.read(PIECE_BYTES)
         return tail.history
@@ -414,7 +414,7 @@ class _Follower:
     def _follow(self) -> bool:
         """Read on in the watched journals; True if there is more to read at once."""
         behind = False
-        for run_id in self.live._watched:  # noqa: SLF001
+        for run_id in self.live._watched:
             tail = self._tail(run_id)
             if self.live.is_unseen(run_id):
                 tail.told = None

@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "desktop"))
 
 SIZES = ((1280, 800), (1920, 1080))
-LONG = "a student of a very long name that somebody gave it to tell it from all the others of that same night, number 17"
+LONG = (
+    "a student of a very long name that somebody gave it to tell it from all the others of that same night, number 17"
+)
 ARABIC = "نموذج صغير لرواية القصص"
 SETTLE_S = 1.2
 
@@ -50,7 +52,16 @@ def main() -> int:
     for scale in ("1",) if arguments.quick else ("1", "2"):
         environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": scale}
         more = ["--quick"] if arguments.quick else []
-        command = [sys.executable, "-m", "tests.gallery", str(arguments.out), "--only", arguments.only, "--scale", scale]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.gallery",
+            str(arguments.out),
+            "--only",
+            arguments.only,
+            "--scale",
+            scale,
+        ]
         subprocess.run([*command, *more], cwd=ROOT, env=environment, check=True)
     return 0
 
@@ -128,15 +139,33 @@ def homes() -> Iterator[dict[str, Any]]:
         small, teacher = _sample(sample_teachers(), "0.8M"), _sample(sample_teachers(), "2M")
         fields: dict[str, Any] = {"teacher": str(teacher), "teacher_parameters": 2_000_000}
         for number in range(3):
-            fake_run(home, name=f"stories-2M → 0.4x, seed {number}", seed=number, steps=120, student_parameters=800_000, tags=("night",), **fields)  # fmt: skip
-        fake_run(home, name="stories-2M → 0.4x (prune, without the teacher)", use_teacher=False, steps=120, student_parameters=800_000, seed=5, **fields)  # fmt: skip
+            fake_run(
+                home,
+                name=f"stories-2M → 0.4x, seed {number}",
+                seed=number,
+                steps=120,
+                student_parameters=800_000,
+                tags=("night",),
+                **fields,
+            )
+        fake_run(
+            home,
+            name="stories-2M → 0.4x (prune, without the teacher)",
+            use_teacher=False,
+            steps=120,
+            student_parameters=800_000,
+            seed=5,
+            **fields,
+        )
         fake_run(home, name=LONG, steps=40, planned=120, state="stopped", tags=("night", "long", ARABIC), **fields)
         fake_run(home, name=ARABIC, state="failed", steps=7, **fields)
         fake_run(home, name="torn by the weather", state="crashed", steps=30, planned=90, **fields)
         stack.enter_context(FileLock(home.runner_lock, is_singleton=False))  # no runner takes up those that wait
         for name in ("tonight, second", "tonight, third"):
             fake_run(home, name=name, state="queued", **fields)
-        alive = Alive(home, name="stories-2M → 0.4x (prune)", steps=164, planned=400, student_parameters=800_000, **fields)  # fmt: skip
+        alive = Alive(
+            home, name="stories-2M → 0.4x (prune)", steps=164, planned=400, student_parameters=800_000, **fields
+        )
         stack.callback(alive.release)
         shelf = Path(folder) / "models"
         a_model(shelf / "my stories ü", hidden_size=64)

@@ -184,7 +184,7 @@ class ReadOut(QWidget):
     def _placed(self, width: float, columns: list[int]) -> Places:
         """Columns that don't fit go on underneath; many rows stand in groups side by side where they fit."""
         metrics = QFontMetricsF(self._font())
-        widest = max((metrics.horizontalAdvance(row.name) for row in self.rows), default=0.0) + SWATCH + 8
+        widest = max((metrics.horizontalAdvance(row.name) for row in self.rows), default=0.0) + SWATCH + GAP
         name = max(NAME_LEAST, min(NAME_MOST, 0.4 * width, widest))
         bands: list[list[int]] = [[]]
         used = name
@@ -272,7 +272,7 @@ class ReadOut(QWidget):
             swatch = SWATCH if row.key else 0
             if row.key:
                 self._draw_key(painter, self._box(room, 0, top, SWATCH), row.key)
-            width = left - swatch - 8
+            width = left - swatch - GAP + 2
             short = QFontMetricsF(painter.font()).elidedText(row.name, Qt.TextElideMode.ElideMiddle, width)
             self._text(painter, self._box(room, swatch, top, width), short, "ink")
         for number in band:

@@ -148,7 +148,9 @@ def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QA
     made = QPushButton(text)
     if icon_name:
         made.setIconSize(QSize(22, 16))  # the glyph stands in its middle: room between it and the text
-        made.setIcon(icon(icon_name, {"primary": "on_accent", "danger": "error", "quiet": "accent"}.get(role or "", "ink")))
+        made.setIcon(
+            icon(icon_name, {"primary": "on_accent", "danger": "error", "quiet": "accent"}.get(role or "", "ink"))
+        )
     if role:
         theme.set_role(made, role)
     return made

@@ -172,7 +172,9 @@ class FileList(QWidget):
         self.set_paths([])
 
     def paths(self) -> list[Path]:
-        return [Path(self.list.item(row).toolTip()) for row in range(self.list.count()) if self.list.item(row).toolTip()]
+        return [
+            Path(self.list.item(row).toolTip()) for row in range(self.list.count()) if self.list.item(row).toolTip()
+        ]
 
     def set_paths(self, paths: Sequence[Path]) -> None:
         self.list.clear()

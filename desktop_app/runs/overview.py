@@ -57,7 +57,9 @@ class Overview(QScrollArea):
             )
             told.append(("warning", lost % picture.bad_lines))
         if picture is not None and picture.unknown_lines:
-            newer = self.tr("%d lines of its journal come from another version of Stillroom and are kept, but not shown.")
+            newer = self.tr(
+                "%d lines of its journal come from another version of Stillroom and are kept, but not shown."
+            )
             told.append(("info", newer % picture.unknown_lines))
         if dossier is not None and dossier.trouble:
             told.append(("warning", dossier.trouble))

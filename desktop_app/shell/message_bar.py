@@ -10,7 +10,12 @@ from desktop_app.context import Message
 from desktop_app.icons import icon
 
 SHOWN_MS = 8000
-ICONS = {"info": ("info", "muted"), "good": ("good", "good"), "warning": ("warning", "warning"), "error": ("error", "error")}
+ICONS = {
+    "info": ("info", "muted"),
+    "good": ("good", "good"),
+    "warning": ("warning", "warning"),
+    "error": ("error", "error"),
+}
 
 
 class MessageBar(QWidget):

@@ -213,7 +213,9 @@ class Window(QMainWindow):
         self.context.live.look()
         self.open(Wish("runs", {"run": run.id}))
         self.context.say(
-            self.tr("The sample is being distilled: its loss moves in a few seconds. You may close the window; it goes on."),
+            self.tr(
+                "The sample is being distilled: its loss moves in a few seconds. You may close the window; it goes on."
+            ),
             "good",
         )
 
@@ -266,15 +268,20 @@ class Window(QMainWindow):
             Command("go.runs", self.tr("Go to Runs"), lambda: self.open(Wish("runs")), "runs", "Ctrl+3"),
             Command("go.settings", self.tr("Open settings"), lambda: self.open(Wish("settings")), "settings", "Ctrl+,"),
             Command("sample", self.tr("Distill the sample"), self.distill_sample, "distill"),
-            Command("stop", self.tr("Stop and keep what runs"), self._stop_subject, "stop", "Ctrl+.", self._nothing_runs),
+            Command(
+                "stop", self.tr("Stop and keep what runs"), self._stop_subject, "stop", "Ctrl+.", self._nothing_runs
+            ),
             Command("palette", self.tr("Search commands"), self.open_palette, "search", "Ctrl+K"),
             Command("welcome", self.tr("What is this?"), lambda: self.open(Wish("welcome")), "help"),
             Command("report", self.tr("Copy report"), lambda: self._copy_report(None), "copy"),
             Command("about", self.tr("About Stillroom"), self.about, "info", "F1"),
-            Command("quit", self.tr("Close the window"), lambda: None if self.close() else None, "close", "Ctrl+Q"),
+            Command("quit", self.tr("Close the window"), self._close, "close", "Ctrl+Q"),
         ]
         page = self.page()
         return [*(page.commands() if page else []), *go]
+
+    def _close(self) -> None:
+        self.close()
 
     def _nothing_runs(self) -> str:
         return "" if self.bottom.subject else self.tr("nothing is running")

@@ -21,14 +21,27 @@ from PySide6.QtWidgets import (
 
 from desktop_app.forms.field import Elided
 
-CONTROLS = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox, QAbstractSlider, QAbstractItemView, QTextEdit, QPlainTextEdit)  # fmt: skip
+CONTROLS = (
+    QAbstractButton,
+    QLineEdit,
+    QComboBox,
+    QAbstractSpinBox,
+    QAbstractSlider,
+    QAbstractItemView,
+    QTextEdit,
+    QPlainTextEdit,
+)
 
 
 def cut_off(root: QWidget) -> list[str]:
     """Labels and buttons on screen that are smaller than their text."""
     found = []
     for widget in root.findChildren(QWidget):
-        if not widget.isVisibleTo(root) or isinstance(widget, Elided) or not isinstance(widget, (QLabel, QAbstractButton)):
+        if (
+            not widget.isVisibleTo(root)
+            or isinstance(widget, Elided)
+            or not isinstance(widget, (QLabel, QAbstractButton))
+        ):
             continue
         if not widget.text() or widget.visibleRegion().isEmpty():
             continue
@@ -63,7 +76,12 @@ def unreachable(root: QWidget) -> list[str]:
     """Enabled controls that the Tab key never comes to and no arrow key either."""
     found = []
     for widget in root.findChildren(QWidget):
-        if not isinstance(widget, CONTROLS) or not widget.isVisibleTo(root) or _is_inner(widget) or not widget.isEnabled():
+        if (
+            not isinstance(widget, CONTROLS)
+            or not widget.isVisibleTo(root)
+            or _is_inner(widget)
+            or not widget.isEnabled()
+        ):
             continue
         if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not _arrows_lead_to(widget):
             found.append(_name(widget))
@@ -82,8 +100,10 @@ def _is_inner(widget: QWidget) -> bool:
     if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
         return True
     header = "Header" in type(widget).__name__ or "CornerButton" in type(widget).__name__
-    return header or isinstance(parent, (QComboBox, QAbstractSpinBox, QLineEdit)) or (
-        isinstance(parent, QAbstractScrollArea) and not isinstance(widget, CONTROLS)
+    return (
+        header
+        or isinstance(parent, (QComboBox, QAbstractSpinBox, QLineEdit))
+        or (isinstance(parent, QAbstractScrollArea) and not isinstance(widget, CONTROLS))
     )
 
 

@@ -104,7 +104,18 @@ def point(journal: JournalWriter, step: int, planned: int, seed: int = 0) -> Non
     rate = 0.0028 * 0.5 * (1 + math.cos(math.pi * share))
     pace = 8100 + noise.gauss(0, 250)
     journal.append(
-        ev.StepLogged(step, step * 1024, rate, ce, kd, 0.5 * (ce + kd), 0.4 + noise.random() * 0.2, pace, 910_000_000, step * 0.126)  # fmt: skip
+        ev.StepLogged(
+            step,
+            step * 1024,
+            rate,
+            ce,
+            kd,
+            0.5 * (ce + kd),
+            0.4 + noise.random() * 0.2,
+            pace,
+            910_000_000,
+            step * 0.126,
+        )
     )
     if step % max(1, planned // 10) == 0:
         held_out = 1.25 + 4.6 * math.exp(-6 * share)

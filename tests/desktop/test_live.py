@@ -18,9 +18,7 @@ from desktop_app.context import Context
 from desktop_app.live import CurveHistory, LiveRuns, Points
 
 
-def test_a_running_run_is_followed_to_its_end(
-    context: Context, qtbot: QtBot, alive: Callable[..., Alive]
-) -> None:
+def test_a_running_run_is_followed_to_its_end(context: Context, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
     one = alive(steps=30)
     live = context.live
     live.watch(context, [one.run.id])
@@ -52,7 +50,9 @@ def test_the_list_knows_name_progress_spark_tags_and_place(
     assert second.position is not None
 
 
-def test_a_resumed_journal_has_each_step_once_and_handed_out_curves_stay(home: Home, fake_run: Callable[..., RunFolder]) -> None:
+def test_a_resumed_journal_has_each_step_once_and_handed_out_curves_stay(
+    home: Home, fake_run: Callable[..., RunFolder]
+) -> None:
     run = fake_run(home, state="crashed", steps=40)
     tail = CurveHistory()
     for event in ev_of(run):

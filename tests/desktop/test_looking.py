@@ -17,7 +17,9 @@ from desktop_app import theme
 from desktop_app.context import Wish
 from desktop_app.shell.window import PLACES, Window
 
-LONG = "a student of a very long name that somebody gave it to tell it from all the others of that same night, number 17"
+LONG = (
+    "a student of a very long name that somebody gave it to tell it from all the others of that same night, number 17"
+)
 ARABIC = "نموذج صغير لرواية القصص"
 
 
@@ -35,10 +37,17 @@ def full(home: Home, fake_run: Callable[..., RunFolder], alive: Callable[..., Al
     return {"runs": {"run": finished.id}, "models": {"model": teacher}, "plan": {}, "settings": {}, "welcome": {}}
 
 
-@pytest.mark.parametrize("direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft], ids=["ltr", "rtl"])
+@pytest.mark.parametrize(
+    "direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft], ids=["ltr", "rtl"]
+)
 @pytest.mark.parametrize("name", list(PLACES))
 def test_a_page_in_full_can_be_read_heard_and_reached(
-    home: Home, qtbot: QtBot, qapp: QApplication, full: dict[str, dict[str, object]], name: str, direction: Qt.LayoutDirection
+    home: Home,
+    qtbot: QtBot,
+    qapp: QApplication,
+    full: dict[str, dict[str, object]],
+    name: str,
+    direction: Qt.LayoutDirection,
 ) -> None:
     theme.apply(qapp, "light")
     qapp.setLayoutDirection(direction)

@@ -34,7 +34,10 @@ def test_ten_live_runs_among_two_hundred_with_200_000_points_keep_the_window_fre
 ) -> None:
     for number in range(RUNS - LIVE):
         fake_run(home, name=f"run {number}", steps=2, state=("finished", "failed", "stopped", "crashed")[number % 4])
-    live = [alive(name=f"live {n}", steps=2, planned=POINTS // LIVE + 1000, many=POINTS // LIVE, seed=n) for n in range(LIVE)]
+    live = [
+        alive(name=f"live {n}", steps=2, planned=POINTS // LIVE + 1000, many=POINTS // LIVE, seed=n)
+        for n in range(LIVE)
+    ]
     ids = [one.run.id for one in live]
     theme.apply(qapp, "light")
     window = Window(home)

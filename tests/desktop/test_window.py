@@ -41,9 +41,7 @@ def window(home: Home, qtbot: QtBot, qapp: QApplication) -> Iterator[Window]:
     made.close()
 
 
-def test_the_bottom_bar_says_what_runs_and_stops_it(
-    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
-) -> None:
+def test_the_bottom_bar_says_what_runs_and_stops_it(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
     one = alive(name="tonight", steps=40, planned=400)
     told = ("step 40/400", "tok/s", "left")
     qtbot.waitUntil(lambda: all(word in window.bottom.facts.text() for word in told))
@@ -67,9 +65,7 @@ def test_what_waits_and_what_ended_are_told_when_nothing_runs(
     qtbot.waitUntil(lambda: window.bottom.text.whole() == "later waits for a free device", timeout=5000)
 
 
-def test_a_run_that_ends_is_told_with_a_way_to_it(
-    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
-) -> None:
+def test_a_run_that_ends_is_told_with_a_way_to_it(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
     one = alive(name="tonight", steps=4)
     qtbot.waitUntil(lambda: window.bottom.subject == one.run.id)
     one.finish()
@@ -116,9 +112,7 @@ def test_closing_with_a_living_run_asks_once_and_remembers(
     assert window.context.settings.on_close == "stop"
 
 
-def test_kept_running_nothing_is_asked_of_the_run(
-    window: Window, qtbot: QtBot, alive: Callable[..., Alive]
-) -> None:
+def test_kept_running_nothing_is_asked_of_the_run(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
     one = alive(name="tonight")
     qtbot.waitUntil(lambda: window.bottom.subject == one.run.id)
     _answer(window, lambda question: question.keep)
@@ -278,7 +272,11 @@ def test_a_data_folder_that_goes_away_is_said_and_taken_back_when_it_returns(win
 
 
 def test_a_data_folder_that_cannot_be_used_asks_for_another(
-    tmp_path: Path, qtbot: QtBot, qapp: QApplication, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    qtbot: QtBot,
+    qapp: QApplication,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from desktop_app import application
 
@@ -298,7 +296,9 @@ def test_a_data_folder_that_cannot_be_used_asks_for_another(
     assert str(in_the_way) in capsys.readouterr().err
 
 
-def test_a_recipe_file_opens_on_the_plan_page_and_another_kind_is_refused_by_name(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_recipe_file_opens_on_the_plan_page_and_another_kind_is_refused_by_name(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
     (tmp_path / "stories.txt").write_text("Once upon a time.")
     recipe = DistillRecipe(teacher="teacher", student="0.3x", data=("stories.txt",), tokens=12_345)
     file = tmp_path / "night.json"
