@@ -40,7 +40,9 @@ OTHER_DEVICE = (  # a made run keeps its recipe for good
 EXIT_LOCKED = 75  # the engine's exit code when another engine holds the run
 
 log = logging.getLogger("stillroom.runner")
-_started: list[subprocess.Popen[bytes]] = []  # runners that this process started, so that it reaps those that ended
+# Runners that this process started, and when (monotonic), so that it reaps those that ended.
+_started: list[tuple[subprocess.Popen[bytes], float]] = []
+ON_ITS_WAY_S = 5.0  # a runner takes its lock sooner; an older one without it is on its way out
 
 
 @dataclass(frozen=True)
@@ -210,11 +212,13 @@ def ensure_runner(home: Home) -> None:
     if runs.is_locked(home.runner_lock):
         return
     root = str(home.root.absolute())
-    _started[:] = [process for process in _started if process.poll() is None]
-    if any(root in process.args for process in _started if isinstance(process.args, list)):
+    now = time.monotonic()
+    _started[:] = [(process, since) for process, since in _started if process.poll() is None]
+    young = [process.args for process, since in _started if now - since < ON_ITS_WAY_S]
+    if any(root in arguments for arguments in young if isinstance(arguments, list)):
         return  # ours is on its way to the lock
     try:
-        _started.append(start_detached(["core.runner", root], home.runner_log))
+        _started.append((start_detached(["core.runner", root], home.runner_log), now))
     except OSError as error:
         raise Trouble(
             f"The runner, which starts the runs, can't be started: {error}.", "Free some memory or space and try again."

@@ -21,8 +21,10 @@ from core.state import History, State
 from desktop_app import theme
 from desktop_app.charts import export, lines, ticks
 from desktop_app.charts.curves import CurvesPanel, RunSpec
+from desktop_app.charts.readout import ROW
 from desktop_app.charts.smoothing import ema
 from desktop_app.charts.spark import paint_spark
+from desktop_app.forms import Choice
 from desktop_app.live import Curves, EvaluationCurve, Picture
 
 EMPTY = np.empty(0)
@@ -83,6 +85,17 @@ def shown(qtbot: QtBot, panel: CurvesPanel, *pictures: Picture, runs: tuple[RunS
     )
     for picture in pictures:
         panel.show(picture.run, picture)
+    qtbot.waitUntil(panel.is_settled)
+
+
+def choose(qtbot: QtBot, panel: CurvesPanel, choice: Choice, value: str) -> None:
+    """Choose by keys, as far as the choice is offered."""
+    choice.setFocus()
+    QTest.keyClick(choice, Qt.Key.Key_Home)
+    while choice.value() != value:
+        before = choice.currentIndex()
+        QTest.keyClick(choice, Qt.Key.Key_Down)
+        assert choice.currentIndex() > before, f"{value} is not offered"
     qtbot.waitUntil(panel.is_settled)
 
 
@@ -203,7 +216,7 @@ def test_one_run_shows_its_parts_apart(qtbot: QtBot, panel: CurvesPanel) -> None
     assert [level.label for level in panel.plots["held_out"].drawing.levels] == ["Teacher"]
     assert not panel.part_choice.isVisible()
     assert cells(panel)["Cross-entropy"] == "1.527"
-    assert cells(panel)["Memory"] == "910 MB"
+    assert panel.boxes["memory"].value.text() == "910 MB"
     assert "Step 200" in panel.readout.position
 
 
@@ -212,8 +225,7 @@ def test_several_runs_show_the_chosen_part_in_a_colour_each(qtbot: QtBot, panel:
     shown(qtbot, panel, a_picture("a"), a_picture("b", 120), runs=runs)
     assert names(panel, "loss") == ["total", "total"]
     assert [line.dash for line in panel.plots["loss"].drawing.lines] == ["solid", "dotted"]
-    QTest.mouseClick(panel.part_choice.option("ce"), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(panel.is_settled)
+    choose(qtbot, panel, panel.part_choice, "ce")
     assert names(panel, "loss") == ["ce", "held_out_ce", "ce", "held_out_ce"]
     assert [row.name for row in panel.readout.rows] == ["guided", "alone"]
     assert len(panel.plots["held_out"].drawing.levels) == 1  # the same teacher once
@@ -296,18 +308,24 @@ def test_on_a_log_scale_points_not_above_zero_are_told(qtbot: QtBot, panel: Curv
 def test_x_by_tokens_time_and_flops(qtbot: QtBot, panel: CurvesPanel) -> None:
     shown(qtbot, panel, a_picture())
     for kind, end in (("tokens", 204_800), ("seconds", 25), ("flops", 2.048e11), ("step", 200)):
-        QTest.mouseClick(panel.x_choice.option(kind), Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(panel.is_settled)
+        choose(qtbot, panel, panel.x_choice, kind)
         assert panel.plots["loss"].x_range == (0, end)
+    choose(qtbot, panel, panel.x_choice, "flops")
+    assert panel.readout.position == "Step 200 · 2.05×10¹¹ FLOPs"
 
 
 def test_unknown_flops_are_refused_with_the_reason(qtbot: QtBot, panel: CurvesPanel) -> None:
     shown(qtbot, panel, a_picture())
-    panel.x_choice.option("flops").click()
+    choose(qtbot, panel, panel.x_choice, "flops")
     shown(qtbot, panel, a_picture(flops=False))
-    assert not panel.x_choice.option("flops").isEnabled()
-    assert "run a" in panel.x_choice.option("flops").toolTip()
     assert panel.choices.x == panel.x_choice.value() == "step"
+    with pytest.raises(AssertionError, match="not offered"):
+        choose(qtbot, panel, panel.x_choice, "flops")
+    last = panel.x_choice.count() - 1
+    assert panel.x_choice.itemText(last) == "by FLOPs (not known)"
+    assert "run a" in panel.x_choice.itemData(last, Qt.ItemDataRole.ToolTipRole)
+    shown(qtbot, panel, a_picture())
+    choose(qtbot, panel, panel.x_choice, "flops")
 
 
 def test_the_smoothing_slider_smooths_but_leaves_the_raw_line(qtbot: QtBot, panel: CurvesPanel) -> None:
@@ -340,7 +358,7 @@ def test_more_plots_are_behind_a_button(qtbot: QtBot, panel: CurvesPanel) -> Non
     QTest.mouseClick(panel.more_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(panel.is_settled)
     assert panel.plots["lr"].isVisible()
-    assert cells(panel)["Learning rate"] == "2.8×10⁻³"
+    assert panel.boxes["lr"].value.text() == "2.8×10⁻³"
 
 
 # --- pointer and keys
@@ -417,8 +435,9 @@ def test_the_pointer_reads_all_plots_at_the_same_x(qtbot: QtBot, panel: CurvesPa
     assert plot.rule_x == pytest.approx(100, abs=1)
     assert panel.plots["memory"].rule_x == plot.rule_x
     panel.look_at(100.0)
-    assert panel.readout.position.startswith("Step 100 · 102K tokens · 12 s")
-    assert panel.readout.position.endswith("checkpoint · resumed here")
+    assert panel.readout.position == "Step 100 · 102K tokens · 12 s"
+    assert panel.readout.happened == "checkpoint · resumed here"
+    assert panel.boxes["speed"].value.text() == "8.1K"
     assert cells(panel)["Total"] == f"{1 + 4 * math.exp(-100 / 40):.3f}"
 
 
@@ -440,7 +459,8 @@ def test_keys_move_the_read_out_zoom_and_reset(qtbot: QtBot, panel: CurvesPanel)
     QTest.keyClick(plot, Qt.Key.Key_0)
     QTest.keyClick(plot, Qt.Key.Key_Escape)
     qtbot.waitUntil(panel.is_settled)
-    assert panel.readout.position.startswith("Newest")
+    assert panel.readout.position.startswith("Step 200 ")
+    assert panel.readout.position_tip.startswith("Newest")
 
 
 def test_the_values_are_told_in_words(qtbot: QtBot, panel: CurvesPanel) -> None:
@@ -459,13 +479,89 @@ def test_the_look_follows_the_theme(qtbot: QtBot, qapp: QApplication, panel: Cur
     shown(qtbot, panel, a_picture())
 
     def has(colour: str) -> bool:
-        image = panel.plots["memory"].grab().toImage()
+        image = panel.plots["held_out"].grab().toImage()
         return any(image.pixelColor(x, y).name() == colour.lower() for x in range(image.width()) for y in range(image.height()))  # fmt: skip
 
     assert has(theme.LIGHT.series[0])
     theme.apply(qapp, "dark")
     assert has(theme.DARK.series[0])
     assert not has(theme.LIGHT.series[0])
+
+
+def test_a_low_pane_shows_the_loss_and_the_held_out_figures_under_two_short_rows(
+    qtbot: QtBot, panel: CurvesPanel
+) -> None:
+    panel.resize(670, 450)
+    shown(qtbot, panel, a_picture())
+    panel.resize(640, 450)
+    qtbot.waitUntil(panel.is_settled)
+    tools = (panel.x_choice, panel.slider, panel.log_button, panel.more_button, panel.reset_button, panel.export_button)
+    assert len({tool.mapTo(panel, tool.rect().center()).y() // 4 for tool in tools}) == 1
+    assert panel.x_choice.height() <= 36
+    assert panel.readout.height() <= 2 * ROW
+
+    def bottom(name: str) -> int:
+        plot = panel.plots[name]
+        return plot.mapTo(panel, plot.rect().bottomLeft()).y()
+
+    assert panel.plots["loss"].height() >= 200
+    assert bottom("loss") < bottom("held_out") <= 450
+    assert panel.plots["speed"].height() >= 110
+    panel.resize(900, 450)
+    qtbot.waitUntil(lambda: bottom("loss") == bottom("held_out"))
+    assert bottom("speed") == bottom("memory") <= 450
+    assert panel.plots["loss"].width() > panel.plots["held_out"].width()
+
+
+def test_no_value_of_the_flowing_read_out_leaves_it_or_jumps_while_the_pointer_moves(
+    qtbot: QtBot, panel: CurvesPanel
+) -> None:
+    panel.resize(640, 450)
+    shown(qtbot, panel, a_picture())
+    places = panel.readout._flow(panel.readout.width())
+    widths = [panel.readout._position_width, *panel.readout._widths]
+    assert len(places) == len(panel.readout.columns) + 1
+    assert all(left + width <= 640 + 14 for (left, _), width in zip(places, widths, strict=True))
+    panel.look_at(3.0)
+    assert panel.readout._flow(panel.readout.width()) == places
+
+
+def test_runs_whose_colour_comes_again_are_dashed(qtbot: QtBot, panel: CurvesPanel) -> None:
+    shown(qtbot, panel, *(a_picture(str(number), 20) for number in range(17)))
+    drawn = [(line.colour, line.dash) for line in panel.plots["speed"].drawing.lines]
+    assert len(set(drawn)) == 17
+    assert [dash for _, dash in drawn] == ["solid"] * 8 + ["dashed"] * 8 + ["dashdot"]
+    assert panel.readout.rows[8].key.dash == "dashed"
+    panel.grab()
+
+
+def test_many_points_are_painted_over_several_turns_and_nothing_is_lost(qtbot: QtBot, panel: CurvesPanel) -> None:
+    noise = np.random.default_rng(3).normal(3, 0.4, 6000)
+    shown(qtbot, panel, *(a_picture(run, 6000, total=noise) for run in "abc"))
+    panel.grab()
+    qtbot.waitUntil(panel.is_settled)
+    plot = panel.plots["loss"]
+    whole = plot.grab().toImage()
+    plot.refresh_lines()
+    assert plot.grab().toImage() == whole  # the picture before stands in, in its place
+    assert not panel.is_settled()
+    turns = 0
+    while plot.advance():
+        turns += 1
+    assert turns >= 6  # a raw and a smoothed line a run
+    assert plot.grab().toImage() == whole
+    panel.resize(700, 800)
+    qtbot.waitUntil(lambda: panel.is_settled() and not plot._stale)
+    assert plot.grab().toImage() != whole
+
+
+def test_axes_run_from_left_to_right_in_every_script(qtbot: QtBot, panel: CurvesPanel) -> None:
+    shown(qtbot, panel, a_picture())
+    plot = panel.plots["loss"]
+    before = plot.grab().toImage()
+    panel.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    qtbot.waitUntil(panel.is_settled)
+    assert plot.grab().toImage() == before
 
 
 @pytest.mark.parametrize("direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft])
@@ -477,9 +573,11 @@ def test_all_values_fit_into_the_read_out(
     panel.resize(width, 900)
     shown(qtbot, panel, *(a_picture(run) for run in "abcdefgh"))
     places = panel.readout._places(panel.readout.width())
-    assert sorted(number for band in places.bands for number in band) == list(range(len(panel.readout.columns)))
+    told = sorted(number for band in places.bands for number in band)
+    spare = {number for number, column in enumerate(panel.readout.columns) if column.spare}
+    assert set(range(len(panel.readout.columns))) - spare <= set(told)
     widest = max(sum(panel.readout._widths[number] for number in band) for band in places.bands)
-    assert places.name + widest <= panel.readout.width() + 16
+    assert places.name + widest <= panel.readout.width() + 14
     panel.grab()
 
 
