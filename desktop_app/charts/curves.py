@@ -259,6 +259,17 @@ class CurvesPanel(QWidget):
             self.boxes[name].hide()
 
     def _lay_out(self) -> None:
+        self.readout = ReadOut()
+        self.readout_scroller = _scroller(self.readout)
+        self.scroller = _scroller(self._laid_out_plots())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self._laid_out_tools())
+        layout.addWidget(self.readout_scroller)
+        layout.addWidget(self.scroller, 1)
+
+    def _laid_out_tools(self) -> QWidget:
         tools = QWidget()
         flow = FlowLayout(tools)
         smoothing = QWidget()
@@ -275,12 +286,9 @@ class CurvesPanel(QWidget):
             buttons_row.addWidget(button)
         for tool in (self.x_choice, smoothing, buttons):
             flow.addWidget(tool)
-        self.readout = ReadOut()
-        self.readout_scroller = QScrollArea()
-        self.readout_scroller.setWidgetResizable(True)
-        self.readout_scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.readout_scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.readout_scroller.setWidget(self.readout)
+        return tools
+
+    def _laid_out_plots(self) -> QWidget:
         self.note = QLabel()
         self.note.setWordWrap(True)
         theme.set_role(self.note, "small")
@@ -294,17 +302,7 @@ class CurvesPanel(QWidget):
         inner_layout.setSpacing(theme.SPACE)
         inner_layout.addWidget(self.note)
         inner_layout.addLayout(self.grid, 1)
-        self.scroller = QScrollArea()
-        self.scroller.setWidgetResizable(True)
-        self.scroller.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroller.setWidget(inner)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addWidget(tools)
-        layout.addWidget(self.readout_scroller)
-        layout.addWidget(self.scroller, 1)
+        return inner
 
     def _order_keys(self) -> None:
         """Tab goes as the eye does."""
@@ -809,6 +807,16 @@ class CurvesPanel(QWidget):
             for wide in (True, False)
         )
         return Page(", ".join(run.label for run in self._runs), self.font(), self.readout, large, small)
+
+
+def _scroller(inside: QWidget) -> QScrollArea:
+    """Room for a widget as wide as itself, which scrolls where it is too low."""
+    made = QScrollArea()
+    made.setWidgetResizable(True)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    made.setWidget(inside)
+    return made
 
 
 def _shortened(text: str) -> str:
