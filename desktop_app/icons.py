@@ -41,6 +41,7 @@ GLYPHS: Final = {
     "export": MDI7.export_variant,
     "copy": MDI7.content_copy,
     "more": MDI7.dots_horizontal,
+    "more_plots": MDI7.chart_multiple,
     "down": MDI7.chevron_down,
     "right": MDI7.chevron_right,
     "up": MDI7.chevron_up,

@@ -191,7 +191,7 @@ class CurvesPanel(QWidget):
             self.tr("Log"), "", self.tr("Loss, figures, learning rate and gradient norm on a log scale"), checkable=True
         )
         self.more_button = self._tool(
-            self.tr("More plots"), "add", self.tr("More plots: learning rate and gradient norm"), checkable=True
+            self.tr("More plots"), "more_plots", self.tr("More plots: learning rate and gradient norm"), checkable=True
         )
         self.reset_button = self._tool(
             self.tr("Reset zoom"), "zoom_reset", self.tr("Reset zoom: show all and follow (0)")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from desktop_app import theme
 from desktop_app.icons import icon
+
+ICON_ROOM = QSize(22, 16)  # the glyph of a button stands in its middle: room between it and the text
 
 
 class Field(QWidget):
@@ -141,13 +143,11 @@ def card(*contents: QWidget, title: str = "") -> QWidget:
     return frame
 
 
-def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QAbstractButton:
+def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QPushButton:
     """A push button; its text is its accessible name."""
-    from PySide6.QtWidgets import QPushButton
-
     made = QPushButton(text)
+    made.setIconSize(ICON_ROOM)
     if icon_name:
-        made.setIconSize(QSize(22, 16))  # the glyph stands in its middle: room between it and the text
         made.setIcon(
             icon(icon_name, {"primary": "on_accent", "danger": "error", "quiet": "accent"}.get(role or "", "ink"))
         )

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from core.errors import Trouble
 from core.numbers import count_text, parse_count
 from desktop_app import theme
+from desktop_app.forms.field import button
 from desktop_app.icons import icon
 
 
@@ -73,11 +74,11 @@ class Segmented(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for value, text in options:
-            button = QPushButton(text)
-            button.setCheckable(True)
-            self._group.addButton(button)
-            self._buttons[value] = button
-            layout.addWidget(button)
+            made = QPushButton(text)
+            made.setCheckable(True)
+            self._group.addButton(made)
+            self._buttons[value] = made
+            layout.addWidget(made)
         layout.addStretch(1)
         self._group.buttonClicked.connect(lambda _: self.chosen.emit(self.value()))
         if self._buttons:
@@ -151,9 +152,9 @@ class FileList(QWidget):
         self.list.setAccessibleName(drop_text)
         self.list.setFixedHeight(88)
         self._drop_text = drop_text
-        self.add_files = QPushButton(icon("add"), self.tr("Add files…"))
-        self.add_folder = QPushButton(icon("folder"), self.tr("Add a folder…"))
-        self.remove = QPushButton(icon("remove"), self.tr("Remove"))
+        self.add_files = button(self.tr("Add files…"), "add")
+        self.add_folder = button(self.tr("Add a folder…"), "folder")
+        self.remove = button(self.tr("Remove"), "remove")
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.SPACE)
         for one in (self.add_files, self.add_folder, self.remove):

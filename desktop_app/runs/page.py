@@ -27,6 +27,7 @@ from core.trash import Thrown
 from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
+from desktop_app.forms.field import ICON_ROOM, button
 from desktop_app.icons import icon
 from desktop_app.live import Picture
 from desktop_app.page import Page
@@ -88,7 +89,7 @@ class RunsPage(Page):
     def _compose(self) -> None:
         # from the outside inwards: a widget that changes its parent has its whole inside dressed anew
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(2 * theme.SPACE, theme.SPACE, 2 * theme.SPACE, theme.SPACE)
+        layout.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 3 * theme.SPACE, theme.SPACE)
         layout.setSpacing(theme.SPACE)
         layout.addLayout(self._tool_row())
         layout.addWidget(self.stack, 1)
@@ -126,9 +127,10 @@ class RunsPage(Page):
         row.addStretch(1)
         for name in IN_SIGHT:
             action = self.run_actions.table[name]
-            self.buttons[name] = QPushButton(icon(action.icon), action.text)
+            self.buttons[name] = button(action.text, action.icon)
             self.buttons[name].clicked.connect(lambda _=False, name=name: self.perform(name))
             row.addWidget(self.buttons[name])
+        self.remove.setIconSize(ICON_ROOM)
         self.remove.setIcon(icon("discard"))
         row.addWidget(self.remove)
         self.more.setIcon(icon("more"))

@@ -166,9 +166,8 @@ class Window(QMainWindow):
             self._pages[self._name].left()
         self._name = wish.page
         self.stack.setCurrentWidget(page)
+        page.setFocus()  # not the first field that Qt would choose; the page may choose better
         page.opened(**wish.what)
-        if not page.isAncestorOf(self.focusWidget() or self):
-            page.setFocus()
         if wish.page != "welcome":
             self.context.settings.page = wish.page
 
