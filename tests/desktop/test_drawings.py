@@ -58,7 +58,7 @@ def parts(*sizes: int) -> list[Part]:
 
 def test_the_pair_is_drawn_in_grey_and_accent_with_its_numbers(drawing: ShapeDrawing) -> None:
     drawing.set_shapes(TEACHER, STUDENT)
-    name = drawing.accessibleName().replace("\u00a0", " ")
+    name = drawing.accessibleName().replace("\u00a0", " ").replace("\u200e", "")
     assert "Teacher: 8 layers · 256 wide · 8 heads" in name
     assert "Student: 4 layers · 160 wide · 5 heads" in name
     image = drawing.grab().toImage()
