@@ -192,6 +192,8 @@ FIELDS = {
     name: {f.name: _ACCEPTED.get(str(f.type), (dict,) if "dict" in str(f.type) else (object,)) for f in fields(kind)}
     for name, kind in KINDS.items()
 }
+_INSIDE: dict[str, tuple[type, ...]] = {"versions": (str,), "metrics": (float, int, type(None))}  # of their values
+TOO_LARGE = 2**63  # for the integers of a database; whatever is meant to be counted is smaller
 
 
 def finite(value: Any) -> Any:
@@ -227,14 +229,23 @@ def decode(line: str | bytes) -> Event:
         raise ValueError("not an event: nested too deeply") from error
     raw = raw if isinstance(raw, dict) else {}
     name, seq, time = raw.pop("kind", None), raw.pop("seq", None), raw.pop("time", 0.0)
-    if not isinstance(name, str) or not isinstance(seq, int) or not isinstance(time, (int, float)):
-        raise ValueError("not an event: an object with `seq`, `time` and `kind` was expected")  # noqa: TRY004
+    timed = isinstance(time, (int, float)) and abs(time) < TOO_LARGE
+    if not isinstance(name, str) or not isinstance(seq, int) or not timed:
+        raise ValueError("not an event: an object with `seq`, `time` and `kind` was expected")
     if name in KINDS:
         accepted = FIELDS[name]
         known = {key: value for key, value in raw.items() if key in accepted}
-        if all(isinstance(value, accepted[key]) for key, value in known.items()):
+        if all(_fits(key, value, accepted[key]) for key, value in known.items()):
             try:
                 return KINDS[name](**known, seq=seq, time=time)
             except TypeError:  # a field that this version needs is missing
                 pass
     return UnknownEvent(name, raw, seq=seq, time=time)
+
+
+def _fits(name: str, value: Any, accepted: tuple[type, ...]) -> bool:
+    if not isinstance(value, accepted):
+        return False
+    if isinstance(value, dict) and name in _INSIDE:
+        return all(_fits("", item, _INSIDE[name]) for item in value.values())
+    return not isinstance(value, int) or abs(value) < TOO_LARGE

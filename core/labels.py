@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from core.errors import RunTrouble
-from core.files import write_json
+from core.files import read_json, write_json
 from core.runs import RunFolder
 
 LONGEST_NAME, LONGEST_TAG = 200, 40  # characters
+PATIENCE_S = 5.0  # for another that writes a label of the same run
 
 
 def rename(run: RunFolder, name: str) -> None:
@@ -40,8 +43,28 @@ def _change(run: RunFolder, new: dict[str, Any]) -> None:
     if not run.path.is_dir():
         raise RunTrouble(f"Run {run.id} is gone.", "Somebody moved or removed its folder.")
     try:
-        write_json(run.meta_file, {**run.meta(), **new})
+        with FileLock(run.path / "meta.lock", timeout=PATIENCE_S, is_singleton=False):
+            write_json(run.meta_file, {**_meta(run), **new})
+    except Timeout as error:
+        raise RunTrouble(f"{run.meta_file} is being written by another program.", "Try again in a moment.") from error
     except OSError as error:
         raise RunTrouble(
             f"{run.meta_file} can't be written: {error.strerror}.", "Free some space, or change the permissions."
         ) from error
+
+
+def _meta(run: RunFolder) -> dict[str, Any]:
+    """What stands there now. What can't be read is refused, for writing over it would lose what else it says."""
+    try:
+        meta = read_json(run.meta_file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _unreadable(run, str(error)) from error
+    if not isinstance(meta, dict):
+        raise _unreadable(run, "it is no JSON object")
+    return meta
+
+
+def _unreadable(run: RunFolder, why: str) -> RunTrouble:
+    return RunTrouble(f"{run.meta_file} can't be read: {why}.", "Mend it by hand, or remove it; then try again.")

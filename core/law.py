@@ -612,6 +612,19 @@ def harms_law(size_factor: float, alpha: float = 0.34, beta: float = 0.28) -> Sm
     return SmallerModel(size_factor, tokens_factor, size_factor * tokens_factor - 1)
 
 
+CRITICAL_SIZE = 0.3  # of the optimal size: below it the overhead passes about 100 % and climbs fast (de Vries)
+
+
+def steep_tokens(params: float) -> float:
+    """The tokens beyond which `params` is less than `CRITICAL_SIZE` of the optimal size for its compute, C = 6 N D.
+
+    `budget_words` says more than double the compute from there on. From N_opt = N / k: D = C / (6 N), where
+    N_opt ∝ C^(β/(α+β)), so D is `chinchilla_tokens` times k^(-(α+β)/β). Raises `Trouble` for a number that is not
+    positive.
+    """
+    return float(chinchilla_tokens(params) * CRITICAL_SIZE ** (-(EPOCH.alpha + EPOCH.beta) / EPOCH.beta))
+
+
 def budget_words(params: float, tokens: float) -> str:
     """A student's token budget in a sentence: against Chinchilla's, and what its size costs at that compute (Harm's law).
 

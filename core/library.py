@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from core import runs as run_folders
 from core.distill import DistillRecipe
 from core.errors import BadModel, Trouble
+from core.events import TOO_LARGE
 from core.files import read_json, write_json
 from core.home import Home
 from core.models import ModelEntry, entry_of, name_of, scan_folder, scan_hub_cache
@@ -128,11 +129,15 @@ _MODEL_COLUMNS = {
 
 
 class Library:
-    """The index of one data folder. `notice` has words for the user when the file on disk was not as expected."""
+    """The index of one data folder. `notice` has words for the user when the file on disk was not as expected.
+
+    `left_out` are run folders, found by the last refresh, whose names can't be written into the index.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.notice = ""
+        self.left_out: list[str] = []
         self._db = self._open()
 
     def close(self) -> None:
@@ -152,13 +157,18 @@ class Library:
         `history` folds the journal of one that has changed; who looks often reads only what is new there.
         """
         known = {row["id"]: row for row in self._rows("select * from runs")}
-        here = {run.id: run for run in run_folders.all_runs(self.home)}
+        found = list(run_folders.all_runs(self.home))
+        here = {run.id: run for run in found if _text(run.id) == run.id}
+        self.left_out = [_text(str(run.path)) for run in found if run.id not in here]
         rows = []
         for run in here.values():
+            old = None if anew else known.get(run.id)
             try:
-                rows.append(_run_row(run, None if anew else known.get(run.id), history or RunFolder.history))
+                rows.append(_storable(_run_row(run, old, history or RunFolder.history)))
             except OSError:  # it can't be read just now: what is known of it stays
                 continue
+            except Exception as error:  # noqa: BLE001 - a folder may hold anything, and must not hide the other runs
+                rows.append(_storable(_unread_row(run, error)))
         changed = [row for row in rows if row != known.get(row["id"])]
         self._replace("runs", changed, gone=known.keys() - here.keys())
 
@@ -356,6 +366,40 @@ def _run_row(run: RunFolder, old: dict[str, Any] | None, history: Callable[[RunF
     return row
 
 
+def _unread_row(run: RunFolder, error: Exception) -> dict[str, Any]:
+    """The row of a run that this version can't make sense of, with the reason. It is looked at again every time."""
+    held, queued, stop = run.lock_held(), run.queue_entry.exists(), run.stop_request.exists()
+    return {
+        **dict.fromkeys(_RUN_COLUMNS),
+        "id": run.id,
+        "kind": "unknown",
+        "name": run.id,
+        "said": str(State.FAILED),
+        "state": str(state_of(State.FAILED, lock_held=held, queued=queued, stop_requested=stop)),
+        "failure": f"Its files can't be understood: {error!r}.",
+        **dict.fromkeys(_LISTS, "[]"),
+        "change_key": "",
+    }
+
+
+def _storable(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as SQLite can hold it: text in UTF-8, integers of 64 bits, finite numbers."""
+
+    def stored(value: Any) -> Any:
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, int):
+            return max(1 - TOO_LARGE, min(value, TOO_LARGE - 1))
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: stored(value) for name, value in row.items()}
+
+
+def _text(value: str) -> str:
+    """With a question mark for each half of a character, as names have that are no UTF-8."""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
 def _recipe_part(run: RunFolder) -> dict[str, Any]:
     """What was asked. A recipe that can't be read leaves its fields empty."""
     meta = run.meta()
@@ -370,8 +414,8 @@ def _recipe_part(run: RunFolder) -> dict[str, Any]:
         "kind": recipe.kind if recipe else "unknown",
         "name": str(meta.get("name") or run.id),
         "created": _number(meta.get("created")),
-        "made_from": meta.get("made_from"),
-        "tags": json.dumps([str(tag) for tag in _list(meta.get("tags"))]),
+        "made_from": str(meta["made_from"]) if meta.get("made_from") else None,
+        "tags": json.dumps([_text(str(tag)) for tag in _list(meta.get("tags"))]),
         "teacher": getattr(recipe, "teacher", None),
         "student": asked.student if asked else None,
         "out": asked.out if asked else None,
@@ -421,7 +465,7 @@ def _bits_per_byte(history: History) -> float | None:
     """Of the student's last evaluation; an evaluation run has it among its results."""
     for point in reversed(history.evaluations):
         if point.subject == "student" and point.metrics.get("bits_per_byte") is not None:
-            return point.metrics["bits_per_byte"]
+            return _number(point.metrics["bits_per_byte"])
     return _number(history.results.get("bits_per_byte"))
 
 
@@ -430,7 +474,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
+    return float(value) if isinstance(value, (int, float)) and abs(value) < TOO_LARGE else None
 
 
 def _model_row(entry: ModelEntry) -> dict[str, Any]:

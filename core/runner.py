@@ -30,6 +30,7 @@ from core.events import RunFailed
 from core.home import Home
 from core.journal import JournalWriter
 from core.runs import RunFolder
+from core.state import State
 
 TICK_S = 0.2
 LOOK_AT_MACHINE_S = 5.0
@@ -117,7 +118,7 @@ class Runner:
                 self._give_up(run, RunFailed(words, "The details say why; then resume the run.", log_tail(run)))
         del self.alive[run.id]
         self._adopt_if_locked(run)  # it may have found another engine at work
-        if run.stop_wish() == runs.DISCARD and not run.lock_held():
+        if run.stop_wish() == runs.DISCARD and run.history().said is not State.FINISHED and not run.lock_held():
             runs.remove_folder(run)
 
     def _start_if_free(self, run: RunFolder) -> None:

@@ -108,7 +108,7 @@ class RunFolder:
             return float(read_json(self.queue_entry)["position"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return 0.0
 
     def size_bytes(self) -> int:
@@ -310,8 +310,11 @@ def resume(home: Home, run: RunFolder) -> None:
     enqueue(home, run)
 
 
-def discard(run: RunFolder, patience_s: float = 20.0) -> None:
-    """End the run at once, if it lives, and remove its folder with checkpoints and artifacts. This can't be undone."""
+def discard(run: RunFolder, patience_s: float = 20.0, *, spare_finished: bool = False) -> bool:
+    """End the run at once, if it lives, and remove its folder with checkpoints and artifacts. This can't be undone.
+
+    False if it had finished before the wish reached it, and was to be spared then.
+    """
     unqueue(run)
     if run.lock_held():
         with contextlib.suppress(OSError):  # a full disk: then the process is ended without a word
@@ -324,7 +327,11 @@ def discard(run: RunFolder, patience_s: float = 20.0) -> None:
         raise RunTrouble(
             f"Run {run.id} did not end within {patience_s:.0f} s.", "Try again, or end its process by hand."
         )
+    if spare_finished and run.history().said is State.FINISHED:
+        run.stop_request.unlink(missing_ok=True)
+        return False
     remove_folder(run)
+    return True
 
 
 def remove_folder(run: RunFolder) -> None:

@@ -1,6 +1,6 @@
 """The trash of a data folder: runs that were thrown away, and come back whole until the trash is emptied.
 
-    trash/<id>/  the run folder as it was, and thrown.json with the time
+    trash/<id>/  the run folder as it was, and thrown.json: when, and its place in the queue if it waited
 
 Throwing away and bringing back are one rename each, so a run is always in one of the two places, whatever kills the program.
 """
@@ -8,19 +8,21 @@ Throwing away and bringing back are one rename each, so a run is always in one o
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from core.errors import RunTrouble
 from core.files import read_json, sync_folder, write_json
 from core.home import Home
-from core.runs import RunFolder, is_locked, unqueue
+from core.runs import RunFolder, is_locked
 
 KEPT_S = 30 * 24 * 3600.0  # how long the window leaves a run in the trash
 NOTE = "thrown.json"
@@ -58,16 +60,18 @@ def throw_away(home: Home, run: RunFolder) -> Thrown:
         position, at = run.position(), time.time()
         place = _free_place(folder_of(home), run.id)
         place.parent.mkdir(exist_ok=True)
-        write_json(run.path / NOTE, {"at": at})
-        unqueue(run)
+        write_json(run.path / NOTE, {"at": at, "position": position})
         if sys.platform == "win32":  # where a folder with an open file in it can't be renamed
             lock.release()
         run.path.rename(place)
     except OSError as error:
-        (run.path / NOTE).unlink(missing_ok=True)
+        with suppress(OSError):  # what stands in the way of the run may stand in the way of this, too
+            (run.path / NOTE).unlink(missing_ok=True)
         raise _refused(run, error) from error
     finally:
         lock.release()
+    with suppress(OSError):  # nobody starts what is in the trash, and the note says its place, too
+        RunFolder(place).queue_entry.unlink(missing_ok=True)
     _sync(home)
     return Thrown(run.id, place, at, position, str(RunFolder(place).meta().get("name") or run.id))
 
@@ -83,14 +87,15 @@ def bring_back(home: Home, thrown: Thrown) -> RunFolder:
         )
     try:
         home.runs.mkdir(exist_ok=True)
-        thrown.folder.rename(run.path)
-        (run.path / NOTE).unlink(missing_ok=True)
         if thrown.position is not None:
-            write_json(run.queue_entry, {"position": thrown.position})
+            write_json(RunFolder(thrown.folder).queue_entry, {"position": thrown.position})
+        thrown.folder.rename(run.path)
     except OSError as error:
         raise RunTrouble(
             f"Run {thrown.id} can't be brought back: {error.strerror}.", f"It stays in {thrown.folder}."
         ) from error
+    with suppress(OSError):  # the run is back; the next note replaces this one
+        (run.path / NOTE).unlink(missing_ok=True)
     _sync(home)
     return run
 
@@ -139,14 +144,25 @@ def _free_place(trash: Path, run_id: str) -> Path:
 
 def _thrown(folder: Path) -> Thrown:
     run = folder.name.partition("~")[0]
-    return Thrown(run, folder, _thrown_at(folder), name=str(RunFolder(folder).meta().get("name") or run))
-
-
-def _thrown_at(folder: Path) -> float:
     try:
-        return float(read_json(folder / NOTE)["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.stat().st_ctime  # the rename is the last that changed it
+        note = read_json(folder / NOTE)
+    except (OSError, ValueError):
+        note = {}
+    at, position = _number(note, "at"), _number(note, "position")
+    if at is None:
+        at = folder.stat().st_ctime  # the rename is nearly the last that changed it
+    return Thrown(run, folder, at, position, str(RunFolder(folder).meta().get("name") or run))
+
+
+def _number(note: Any, key: str) -> float | None:
+    """What a note says, which anybody may have edited."""
+    value = note.get(key) if isinstance(note, dict) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _refused(run: RunFolder, error: OSError) -> RunTrouble:

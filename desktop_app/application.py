@@ -71,6 +71,7 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
         charts.load()
     code = app.exec()
     window.context.live.stop()
+    window.context.settings.write()
     return code
 
 

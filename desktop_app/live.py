@@ -7,20 +7,24 @@ once; its curves grow in arrays that are handed out as views and never changed u
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
 
 from core import events as ev
 from core.errors import Trouble
 from core.home import Home
 from core.journal import JournalReader
-from core.runs import RunFolder
-from core.state import History, State
+from core.runs import RunFolder, unreadable_runs
+from core.state import History, State, state_of
+from desktop_app.work import courier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +206,6 @@ class LiveRuns(QObject):
     listed = Signal(object)  # list[RunSummary]
     advanced = Signal(str, object)  # run id, Picture
     troubled = Signal(str)  # why the data folder can't be read; empty once it can again
-    _woken = Signal()
 
     def __init__(self, home: Home, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -210,7 +213,7 @@ class LiveRuns(QObject):
         self.rows: list[RunSummary] = []
         self.pictures: dict[str, Picture] = {}
         self.loaded = False
-        self.notice = ""  # of the library: that a newer program wrote it, say
+        self.notice = ""  # that a newer program wrote the library, say, or that a run is left out
         self._wishes: dict[int, tuple[str, ...]] = {}
         self._watched: frozenset[str] = frozenset()
         self._unseen: set[str] = set()  # newly watched: to be told even where nothing has changed
@@ -219,7 +222,7 @@ class LiveRuns(QObject):
         self._look = threading.Event()
         self._lock = threading.Lock()
         self._news: list[tuple[Callable[[Any], None], Any]] = []
-        self._woken.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self._courier = courier()
 
     def start(self) -> None:
         if self._thread is None:
@@ -230,7 +233,7 @@ class LiveRuns(QObject):
         self._stop.set()
         self._look.set()
         if self._thread is not None:
-            self._thread.join(5.0)
+            self._thread.join(0.2)  # it may be waiting for the disk, and is a daemon: the index can be made again
             self._thread = None
 
     def watch(self, owner: QObject, runs: Iterable[str]) -> None:
@@ -268,11 +271,13 @@ class LiveRuns(QObject):
             self._news.append((what, value))
             first = len(self._news) == 1
         if first:
-            self._woken.emit()
+            self._courier.called.emit(self._hear)
 
     def _hear(self) -> None:
         with self._lock:
             news, self._news = self._news, []
+        if not isValid(self):  # its window went meanwhile
+            return
         for what, value in news:
             what(value)
 
@@ -303,6 +308,7 @@ class _Tail:
         self.history = CurveHistory()
         self.state: State | None = None
         self.told: tuple[object, ...] | None = None
+        self.trouble = ""  # why it can't be shown just now
 
     def read(self, most_bytes: int | None = None) -> bool:
         """Fold what is new, at most so much of it; True if there was anything."""
@@ -311,7 +317,10 @@ class _Tail:
         if self.reader.restarts != restarts:
             self.history = CurveHistory()
         for event in events:
-            self.history.take(event)
+            try:
+                self.history.take(event)
+            except Exception:  # noqa: BLE001 - one odd event must not hide the others
+                self.history.unknown_lines += 1
         return bool(events)
 
     def picture(self) -> Picture | None:
@@ -349,6 +358,7 @@ class _Follower:
         self._tails: dict[str, _Tail] = {}
         self._library: Library | None = None
         self._rows: list[RunSummary] | None = None
+        self._told: tuple[list[RunSummary], str] | None = None
         self._trouble = ""
 
     def work(self) -> None:
@@ -361,11 +371,9 @@ class _Follower:
                     self._list()
                     next_list = time.monotonic() + LIST_S
                 behind = self._follow()
-                self._say("")
-            except (Trouble, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - the thread goes on, whatever the data folder holds
                 behind = False
-                self._forget_library()
-                self._say(str(error))
+                self._failed(error)
                 next_list = time.monotonic() + LIST_S
             if behind:
                 time.sleep(0.002)  # an old journal is being read: go on, but leave the window its turns
@@ -386,16 +394,30 @@ class _Follower:
             if self._rows is None and (known := self._library.runs()):  # what was known last time, at once
                 self._tell_rows(known)
         self._library.refresh_runs(history=self._history)
-        self._tell_rows(self._library.runs())
+        rows, left_out = self._library.runs(), [*unreadable_runs(self.home), *self._library.left_out]
+        self._say("")
+        self._tell_rows(rows, left_out)
         alive = {row.id for row in self._rows or () if State(row.state).alive}
         for run in self._tails.keys() - alive - self.live._watched:
             del self._tails[run]
 
-    def _tell_rows(self, rows: list[RunSummary]) -> None:
-        if rows != self._rows:
-            self._rows = rows
-            notice = self._library.notice if self._library else ""
-            self.live.tell(self.live.take_rows, (rows, notice))
+    def _tell_rows(self, rows: list[RunSummary], left_out: Sequence[str] = ()) -> None:
+        self._rows = rows
+        notices = [self._library.notice] if self._library and self._library.notice else []
+        if left_out:
+            more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+            what = "A run is" if len(left_out) == 1 else f"{len(left_out)} runs are"
+            notices.append(
+                f"{what} left out: {', '.join(left_out[:3])}{more} can't be read. "
+                "Change the permissions or the name, or remove it."
+            )
+        notices += [
+            f"Run {run} can't be shown: {tail.trouble}." for run, tail in sorted(self._tails.items()) if tail.trouble
+        ]
+        news = (rows, "\n".join(notices))
+        if news != self._told:
+            self._told = news
+            self.live.tell(self.live.take_rows, news)
 
     def _history(self, run: RunFolder) -> History:
         """The fold of a journal, for its line in the list; only what is new is read."""
@@ -416,18 +438,49 @@ class _Follower:
         behind = False
         for run_id in self.live._watched:
             tail = self._tail(run_id)
-            if self.live.is_unseen(run_id):
-                tail.told = None
-            if not tail.run.path.is_dir():
-                continue
-            tail.read(PIECE_BYTES)
-            tail.state = tail.run.state(tail.history)
-            behind = behind or tail.reader.behind
-            if not tail.reader.behind or len(tail.history.points) % 4096 < 64:
-                picture = tail.picture()
-                if picture is not None:
-                    self.live.tell(self.live.take_picture, picture, run_id)
+            try:
+                behind = self._read_on(tail) or behind
+            except Exception as error:  # noqa: BLE001 - a run that can't be shown must not keep the others from it
+                if (why := str(error) or repr(error)) != tail.trouble:
+                    tail.trouble = why
+                    _log(error)
+            else:
+                tail.trouble = ""
         return behind
+
+    def _read_on(self, tail: _Tail) -> bool:
+        """Tell what is new in one journal; True if there is more."""
+        if self.live.is_unseen(tail.run.id):
+            tail.told = None
+        if not tail.run.path.is_dir():
+            return False
+        tail.state = self._state(tail)
+        if not tail.reader.behind or len(tail.history.points) % 4096 < 64:
+            picture = tail.picture()
+            if picture is not None:
+                self.live.tell(self.live.take_picture, picture, tail.run.id)
+        return tail.reader.behind
+
+    def _state(self, tail: _Tail) -> State | None:
+        """The run's state once its journal has been read on; None while nobody knows how an old one ends."""
+        run = tail.run
+        held = run.lock_held()  # before the journal: an engine that ends meanwhile has said its last word by then
+        queued, stop = run.queue_entry.exists(), run.stop_request.exists()
+        tail.read(PIECE_BYTES)
+        if tail.reader.behind and not held:
+            return next((State(row.state) for row in self._rows or () if row.id == run.id), None)
+        state = state_of(tail.history.said, lock_held=held, queued=queued, stop_requested=stop)
+        if state.ended and run.lock_held():  # one that started meanwhile
+            return State.STOPPING if run.stop_request.exists() else State.RUNNING
+        return state
+
+    def _failed(self, error: Exception) -> None:
+        self._forget_library()
+        self._told = None  # with the end of the trouble all is said again
+        text = str(error) if isinstance(error, (Trouble, OSError)) else f"The runs can't be read: {error!r}."
+        if text != self._trouble:
+            _log(error)
+        self._say(text)
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -442,3 +495,9 @@ class _Follower:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
+
+
+def _log(error: Exception) -> None:
+    """Where it is our mistake: for whoever looks into it. The window says it in fewer words."""
+    if not isinstance(error, (Trouble, OSError)):
+        traceback.print_exception(error, file=sys.stderr)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QWidget
 
 from desktop_app.commands import Command
@@ -29,6 +32,25 @@ class Page(QWidget):
         """What can be done here, for the command palette and the shortcuts."""
         return []
 
+    def make_shortcuts(self) -> None:
+        """Let the keys of `commands()` work while the focus is on the page; one that can't be done now says why not."""
+        for command in self.commands():
+            if command.shortcut:
+                shortcut = QShortcut(QKeySequence(command.shortcut), self)
+                shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                shortcut.setAutoRepeat(False)
+                shortcut.activated.connect(partial(self._run_command, command))
+
+    def _run_command(self, command: Command) -> None:
+        why_not = command.why_not()
+        if why_not:
+            self.context.say(why_not, "warning")
+        else:
+            command.run()
+
     def refusal(self) -> str:
         """Why the window can't be closed now, or nothing."""
         return ""
+
+    def closing(self) -> None:
+        """The window closes: give up what nobody waits for any more."""

@@ -35,6 +35,10 @@ class Settings(QObject):
     def writable(self) -> bool:
         return self._store.isWritable()
 
+    def write(self) -> None:
+        """Put everything on disk now."""
+        self._store.sync()
+
     @property
     def scheme(self) -> Scheme:
         """Light, dark, or as the system is."""

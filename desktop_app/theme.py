@@ -115,8 +115,9 @@ def apply(app: QApplication, scheme: Scheme) -> None:
     font.setPixelSize(BODY)
     app.setFont(font)
     # the sheet goes first: what paints itself on the palette's change must find all of the new look
-    app.setStyleSheet(style_sheet(_active))
-    app.setPalette(_palette(_active))
+    if app.styleSheet() != (sheet := style_sheet(_active)):  # each time dresses every widget there is
+        app.setStyleSheet(sheet)
+        app.setPalette(_palette(_active))
 
 
 def follow_system(app: QApplication, scheme: Callable[[], Scheme]) -> None:

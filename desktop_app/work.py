@@ -1,7 +1,9 @@
 """Work off the window's thread. What is slow (reading folders, planning, importing) happens here; only its result comes back.
 
-The result arrives in the thread of the owner; nothing arrives once the owner is gone. A `Trouble` goes to `trouble`; any
-other exception is our bug and is raised in the window's thread, where the error hook shows it.
+The result arrives in the window's thread; nothing arrives once the owner is gone. A `Trouble`, and what the system refused (in
+words), goes to `trouble`; any other exception is our bug and is raised in the window's thread, where the error hook shows it.
+
+What a user asked for is finished even if the window closes meanwhile; what was only looked up is not waited for.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
+from shiboken6 import isValid
 
 from core.errors import Trouble
 
@@ -19,10 +23,32 @@ T = TypeVar("T")
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="work")
 
 
-class Task(QObject):
-    """One piece of work on its way. `cancel()` lets its result fall."""
+class Courier(QObject):
+    """Has functions called in the window's thread. It is never deleted, so no thread ever speaks to one that is going."""
 
-    _ended = Signal(object, object)
+    called = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called.connect(self._call, Qt.ConnectionType.QueuedConnection)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        function()
+
+
+_courier: Courier | None = None
+
+
+def courier() -> Courier:
+    """The one of this process; asked for first by the window's thread, to which it belongs."""
+    global _courier
+    if _courier is None:
+        _courier = Courier()
+    return _courier
+
+
+class Task:
+    """One piece of work on its way. `cancel()` lets its result fall."""
 
     def __init__(
         self,
@@ -31,29 +57,30 @@ class Task(QObject):
         done: Callable[[Any], None],
         trouble: Callable[[Trouble], None] | None,
     ) -> None:
-        super().__init__(owner)
-        self._function, self._done, self._trouble = function, done, trouble
+        self._owner, self._function, self._done, self._trouble = owner, function, done, trouble
+        self._courier = courier()
         self.cancelled = False
-        self._ended.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def cancel(self) -> None:
         self.cancelled = True
 
     def work(self) -> None:
-        result, error = None, None
-        if not self.cancelled:
-            try:
-                result = self._function()
-            except Exception as caught:  # noqa: BLE001 - handed to the window's thread, which raises what is no Trouble
-                error = caught
-        try:
-            self._ended.emit(result, error)
-        except RuntimeError:  # the owner went meanwhile, and this with it
+        result: Any = None
+        error: Exception | None = None
+        if self.cancelled:
             return
+        try:
+            result = self._function()
+        except OSError as caught:
+            where = f"{caught.filename}: " if caught.filename else ""
+            way_out = "Free some space, or check the permissions, and try again."
+            error = Trouble(f"{where}{caught.strerror or caught}.", way_out)
+        except Exception as caught:  # noqa: BLE001 - handed to the window's thread, which raises what is no Trouble
+            error = caught
+        self._courier.called.emit(partial(self._deliver, result, error))
 
     def _deliver(self, result: Any, error: Exception | None) -> None:
-        self.deleteLater()
-        if self.cancelled:
+        if self.cancelled or not isValid(self._owner):
             return
         if error is None:
             self._done(result)
@@ -94,3 +121,8 @@ class Latest:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+
+def finish() -> None:
+    """Wait for what the user asked for; what was only looked up is dropped."""
+    _threads.shutdown(wait=True)

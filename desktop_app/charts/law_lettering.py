@@ -81,18 +81,35 @@ def band_name(
     first, last = max(left, low - rise), min(right, high - rise)
     start, end = frame.pixel(first, first + rise), frame.pixel(last, last + rise)
     way = end - start
-    length = math.hypot(way.x(), way.y())
     half = max(metrics.horizontalAdvance(text) for text in texts) / 2 + 8
-    if first >= last or length < 2 * half:
+    if first >= last:
+        return None
+    least, most = _share_inside(frame.area, start, way, half, metrics.height() + 2)
+    if least > most:
         return None
     marks = [*(frame.of(spot) for spot in spots), frame.pixel(student, student + rise)]
     for wish in (0.98, 0.02, 0.8, 0.2, 0.65, 0.35):
-        share = min(max(wish, half / length), 1 - half / length)
+        share = min(max(wish, least), most)
         at = start + way * share
         if all(math.hypot(mark.x() - at.x(), mark.y() - at.y()) > half + REACH for mark in marks):
             is_fitted = law.FITTED_STUDENTS[0] <= 10 ** (first + share * (last - first)) <= law.FITTED_STUDENTS[1]
             return BandName(at, math.degrees(math.atan2(way.y(), way.x())), texts[0 if is_fitted else 1])
     return None
+
+
+def _share_inside(area: QRectF, start: QPointF, way: QPointF, half: float, height: float) -> tuple[float, float]:
+    """The least and the most of the way at which a text above it stays inside; the least is larger where none does."""
+    length = math.hypot(way.x(), way.y())
+    along, above = way / length, QPointF(way.y(), -way.x()) / length
+    least, most = half / length, 1 - half / length
+    for corner in (along * side + above * up for side in (-half, half) for up in (0.0, height)):
+        at = start + corner
+        for place, step, low, high in (
+            (at.x(), way.x(), area.left(), area.right()),
+            (-at.y(), -way.y(), -area.bottom(), -area.top()),
+        ):
+            least, most = max(least, (low - place) / step), min(most, (high - place) / step)
+    return least, most
 
 
 def spot_names(

@@ -128,8 +128,8 @@ def part_words(part: Part) -> str:
 class _PartRow(QWidget):
     """One part in the list: its colour, its name, its bytes; the reason is the tool tip."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)  # shown before it had one, it would be a window for a moment
         self.part: Part | None = None
         self.name, self.bytes = QLabel(), QLabel()
         for label in (self.name, self.bytes):
@@ -231,7 +231,7 @@ class MemoryBar(QWidget):
 
     def _show_rows(self, parts: Sequence[Part]) -> None:
         while len(self._rows) < len(parts):
-            self._rows.append(_PartRow())
+            self._rows.append(_PartRow(self))
         half = math.ceil(len(parts) / 2)
         for number, row in enumerate(self._rows):
             self._grid.removeWidget(row)

@@ -100,6 +100,7 @@ class Elided(QLabel):
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(40)
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self._whole = ""
         self.set_text(text)
 
@@ -158,6 +159,7 @@ def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QP
 
 def _wrapped(role: theme.Role) -> QLabel:
     label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     theme.set_role(label, role)

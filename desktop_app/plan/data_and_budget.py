@@ -109,7 +109,8 @@ class DataCard(QWidget):
             return
         enough, usual = law.chinchilla_tokens(plan.student_exact), TOKENS_PER_PARAMETER * plan.student_exact
         once = plan.text_bytes / BYTES_PER_TOKEN if plan.text_bytes else enough
-        low, high = min(usual, enough, once, plan.tokens) / 10, max(usual, enough, once, plan.tokens) * 10
+        most = max(usual, enough, once, plan.tokens) * 10
+        low, high = min(usual, enough, once, plan.tokens) / 10, max(most, 2 * law.steep_tokens(plan.student_exact))
         self.slider.set_range(max(LEAST_TOKENS / 10, low), min(MOST_TOKENS, high))
         self.slider.set_value(plan.tokens, self.tr("%s tokens") % count_text(plan.tokens))
         self.slider.set_marks(self._marks(plan, enough, usual))
@@ -123,10 +124,19 @@ class DataCard(QWidget):
             Mark(usual, self.tr("default"), self.tr("%d tokens for each parameter") % TOKENS_PER_PARAMETER),
             Mark(enough, self.tr("Chinchilla"), self.tr("Compute-optimal without a teacher: %s") % law.EPOCH.source),
         ]
+        marks.append(self._steep_mark(plan.student_exact))
         if plan.text_bytes:
             once = plan.text_bytes / BYTES_PER_TOKEN
             marks.append(Mark(once, self.tr("text once"), self.tr("About %s tokens in the text") % count_text(once)))
         return marks
+
+    def _steep_mark(self, student: float) -> Mark:
+        steep, cost = law.steep_tokens(student), law.harms_law(law.CRITICAL_SIZE)
+        hint = self.tr(
+            "Beyond about %s tokens this student is under %s of the best size for its compute; without a teacher a model of "
+            "that size takes %s more compute to reach the same loss, and more and more. Source: %s"
+        ) % (count_text(float(f"{steep:.2g}")), f"{cost.size_factor:.0%}", f"{cost.overhead:.0%}", cost.source)
+        return Mark(steep, self.tr("Harm's law"), hint)
 
     def _tokens_help(self, plan: Plan) -> str:
         asked = plan.tokens_reason == "as asked"

@@ -141,9 +141,28 @@ class MarkRow(QWidget):
         rows = [[self._at(*each) for each in zip(ticks, widths, shares, strict=True)] for shares in sides]
         places = next((row for row in rows if _apart(row, ticks)), None)
         if places is None:
-            places = [place.translated(0, number * ROW) for number, place in enumerate(rows[0])]
+            places = self._in_rows(ticks, widths)
         self._places = list(zip(self._marks, ticks, places, strict=True))
         self.updateGeometry()
+
+    def _in_rows(self, ticks: Sequence[int], widths: Sequence[int]) -> list[QRect]:
+        """Each name in the first row that has room for it, clear of the other ticks."""
+        places: list[QRect] = []
+        for number, (tick, width) in enumerate(zip(ticks, widths, strict=True)):
+            others = [other for at, other in enumerate(ticks) if at != number]
+            tries = [
+                self._at(tick, width, share).translated(0, row * ROW)
+                for row in range(number + 1)
+                for share in (0.5, 1.0, 0.0)
+            ]
+            free = (
+                place
+                for place in tries
+                if not any(place.left() <= other <= place.right() for other in others)
+                and not any(place.adjusted(-6, 0, 6, 0).intersects(other) for other in places)
+            )
+            places.append(next(free, tries[-3]))
+        return places
 
     def _at(self, tick: int, width: int, share: float) -> QRect:
         start = tick - round(share * width) + round((0.5 - share) * 6)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from core import runner, runs
 from core.errors import RunTrouble, Trouble
 from core.home import Home
 from core.measure import measurement
 from core.plan import settle
+from core.recipe import Recipe
 from core.runs import RunFolder
 from core.state import State
 from desktop_app.plan.draft import Draft
@@ -19,6 +25,9 @@ from desktop_app.plan.planning import Measured, Planned, measure_key
 from desktop_app.work import in_background
 
 LOOK_EVERY_MS = 400
+WATCHED = "watched"  # in the run's folder: a window waits for it, and touches this now and then
+TOUCH_EVERY_S = 60
+DEAD_AFTER_S = 3600
 
 
 class Measuring(QObject):
@@ -32,6 +41,7 @@ class Measuring(QObject):
         super().__init__(parent)
         self._home = home
         self._run: RunFolder | None = None
+        self._begins = _Beginning()
         self._draft = Draft()
         self._busy = self._stopped = False
         self._timer = QTimer(self)
@@ -51,13 +61,10 @@ class Measuring(QObject):
         self.told.emit(self.tr("Preparing the measurement…"))
         home, recipe, choices = self._home, planned.draft.recipe(plan.tokens), plan.estimate.choices
 
-        def begin() -> RunFolder:
-            run = runs.new_run(home, measurement(settle(recipe), choices))
-            runs.enqueue(home, run)
-            runner.ensure_runner(home)
-            return run
-
-        in_background(self, begin, self._begun, self._fail)
+        begins = self._begins = _Beginning()
+        in_background(
+            self, lambda: begins.begin(home, measurement(settle(recipe), choices)), self._begun, self._begin_failed
+        )
 
     def stop(self) -> None:
         """Give it up: the run goes."""
@@ -65,6 +72,18 @@ class Measuring(QObject):
         self.told.emit(self.tr("Ending the measurement…"))
         if self._run is not None:
             self._end(None)
+
+    def close(self) -> None:
+        """The window closes: the run goes, even one that is only being made."""
+        self._timer.stop()
+        self._stopped = self._begins.given_up = True
+        run, self._run = self._run or self._begins.run, None
+        if self._busy and run is not None:
+            in_background(self, lambda: runs.discard(run), lambda _: None, self.troubled.emit)
+
+    def _begin_failed(self, trouble: Trouble) -> None:
+        self._end(None)
+        self.troubled.emit(trouble)
 
     def _begun(self, run: RunFolder) -> None:
         self._run = run
@@ -77,21 +96,21 @@ class Measuring(QObject):
     def _look(self) -> None:
         run, home = self._run, self._home
         if run is not None:
-            in_background(self, lambda: _look_at(home, run), self._take, self._fail)
+            in_background(self, lambda: _look_at(home, run), partial(self._take, run), partial(self._fail, run))
 
-    def _take(self, seen: _Look) -> None:
-        if self._run is None:
+    def _take(self, run: RunFolder, seen: _Look) -> None:
+        if self._run is not run:  # it was ended after this look had begun
             return
         if not seen.state.ended:
             self.told.emit(self._progress(seen))
             return
         if seen.state is not State.FINISHED:
-            self._fail(RunTrouble(self.tr("The measurement ended early (%s). %s") % (seen.state, seen.words)))
+            self._fail(run, RunTrouble(self.tr("The measurement ended early (%s). %s") % (seen.state, seen.words)))
             return
         results = seen.results
         speed = results.get("tokens_per_second")
         if not speed:
-            self._fail(RunTrouble(self.tr("The measurement gave no speed."), self.tr("Try it again.")))
+            self._fail(run, RunTrouble(self.tr("The measurement gave no speed."), self.tr("Try it again.")))
             return
         peak, steps = int(results.get("peak_memory_bytes") or 0), int(results.get("steps") or 0)
         self._end(Measured(measure_key(self._draft), float(speed), peak, steps))
@@ -103,9 +122,10 @@ class Measuring(QObject):
             return self.tr("Measuring a few steps…")
         return self.tr("Before the measurement: %s…") % (seen.phase or self.tr("starting the engine"))
 
-    def _fail(self, trouble: Trouble) -> None:
-        self._end(None)
-        self.troubled.emit(trouble)
+    def _fail(self, run: RunFolder, trouble: Trouble) -> None:
+        if self._run is run:
+            self._end(None)
+            self.troubled.emit(trouble)
 
     def _end(self, measured: Measured | None) -> None:
         self._timer.stop()
@@ -121,6 +141,33 @@ class Measuring(QObject):
         self.ended.emit(measured)
 
 
+class _Beginning:
+    """The run on its way into the queue, in another thread; `given_up` takes it out again."""
+
+    def __init__(self) -> None:
+        self.run: RunFolder | None = None
+        self.given_up = self.ended = False
+
+    def begin(self, home: Home, recipe: Recipe) -> RunFolder:
+        try:
+            return self._begin(home, recipe)
+        finally:
+            self.ended = True
+
+    def _begin(self, home: Home, recipe: Recipe) -> RunFolder:
+        run = self.run = runs.new_run(home, recipe)
+        try:
+            (run.path / WATCHED).touch()
+            runs.enqueue(home, run)
+            runner.ensure_runner(home)
+        except (Trouble, OSError) as error:
+            runs.discard(run)
+            raise error if isinstance(error, Trouble) else RunTrouble(str(error)) from error
+        if self.given_up:
+            runs.discard(run)
+        return run
+
+
 @dataclass(frozen=True)
 class _Look:
     """The run at one moment: what it waits for or why it failed in words, its phase, and what it found."""
@@ -134,6 +181,9 @@ class _Look:
 def _look_at(home: Home, run: RunFolder) -> _Look:
     from core.cli.report import waiting_words
 
+    if not run.path.is_dir():
+        raise RunTrouble(QCoreApplication.translate("Measuring", "The measurement's run was removed meanwhile."))
+    _touch(run.path / WATCHED)
     state = run.state()  # before the journal: one that has finished has said all
     history = run.history()
     words = ""
@@ -143,3 +193,21 @@ def _look_at(home: Home, run: RunFolder) -> _Look:
     elif history.failure is not None:
         words = f"{history.failure.what} {history.failure.way_out}".strip()
     return _Look(state, words, history.phase, history.results)
+
+
+def _touch(sign: Path) -> None:
+    """Say that a window waits for the run; not at every look, for each change is one for the list of runs."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - sign.stat().st_mtime > TOUCH_EVERY_S:
+            os.utime(sign)
+
+
+def tidy(home: Home) -> None:
+    """Remove the measurements of windows that are gone: nobody has waited for them for an hour."""
+    for run in runs.all_runs(home):
+        try:
+            age_s = time.time() - (run.path / WATCHED).stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if age_s > DEAD_AFTER_S and not run.lock_held():
+            runs.discard(run)

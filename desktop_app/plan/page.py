@@ -24,6 +24,7 @@ import resources.sample
 from core import runs
 from core.distill import DistillRecipe
 from core.errors import Trouble
+from core.models import ModelEntry
 from core.plan import TARGET_TOLERANCE, Plan, restate, settle
 from core.recipe import Problem
 from core.shapes import Shape
@@ -38,7 +39,7 @@ from desktop_app.plan.draft import Draft
 from desktop_app.plan.estimate_panel import EstimatePanel
 from desktop_app.plan.form import PlanForm, fill, framed
 from desktop_app.plan.law_panel import LawPanel
-from desktop_app.plan.measuring import Measuring
+from desktop_app.plan.measuring import Measuring, tidy
 from desktop_app.plan.more import with_more
 from desktop_app.plan.planning import Measured, Planned, measure_key, problems_of, think
 from desktop_app.plan.teacher import first_teacher
@@ -66,7 +67,8 @@ class PlanPage(Page):
         self._fresh = True  # nobody has opened the page yet
         self._untouched = False  # the draft is our own suggestion, and no teacher was found for it yet
         self._starting = False
-        self._press_when_planned = False
+        self._pressed: Draft | None = None  # what was asked to start as soon as it is planned
+        self._shelf_seen: tuple[bool, list[ModelEntry]] | None = None
         self._latest, self._restating = Latest(self), Latest(self)
         self._to_show: list[Callable[[], None]] = []
         self._finished: tuple[str, ...] = ()
@@ -128,6 +130,10 @@ class PlanPage(Page):
         self._dim.setOpacity(0.45)
         self._dim.setEnabled(False)
         self.estimate.setGraphicsEffect(self._dim)
+        self._dim_button = QGraphicsOpacityEffect(self.start)
+        self._dim_button.setOpacity(0.6)
+        self._dim_button.setEnabled(False)
+        self.start.setGraphicsEffect(self._dim_button)
 
     def _connect(self) -> None:
         form = self.form
@@ -153,6 +159,7 @@ class PlanPage(Page):
         self.context.shelf.changed.connect(self._take_shelf)
         self.context.shelf.troubled.connect(self._shelf_troubled)
         self.context.live.listed.connect(lambda _: self._runs_changed())
+        self.make_shortcuts()
 
     # --- what the window asks -----------------------------------------------------------------------------------------
 
@@ -160,6 +167,8 @@ class PlanPage(Page):
         if self._fresh:
             self._fresh = False
             self._begin()
+            in_background(self, lambda: tidy(self.context.home), lambda _: None, self.context.trouble)
+        self.context.shelf.refresh()  # what was trained or downloaded since
         recipe, teacher, student = what.get("recipe"), what.get("teacher"), what.get("student")
         if isinstance(recipe, DistillRecipe):
             self.set_draft(Draft.of_recipe(recipe))
@@ -170,13 +179,18 @@ class PlanPage(Page):
         elif student is not None:
             self._change({"student": str(student), "shape": None, "asked": ""})
 
+    def left(self) -> None:
+        self._forget_press()
+
+    def closing(self) -> None:
+        self._measuring.close()
+
     def _begin(self) -> None:
         """The draft of the last time; else the sample's family, the best we can suggest."""
         remembered = Draft.of_bytes(bytes(self.context.settings.layout(REMEMBERED).data()))
         self._untouched = remembered is None
         self._draft = remembered or Draft()
-        if not self.context.shelf.loaded:
-            self.context.shelf.refresh()
+        self._shelf_seen = None
         self._take_shelf()
 
     def commands(self) -> list[Command]:
@@ -196,6 +210,7 @@ class PlanPage(Page):
     def set_draft(self, draft: Draft) -> None:
         """Fill the whole form anew."""
         self._draft, self._untouched = draft, False
+        self._forget_press()
         self._restating.drop()
         self.form.forget_typed()
         self._show_form()
@@ -207,10 +222,13 @@ class PlanPage(Page):
             changes = {"shape": None, **changes}  # it was cut from another teacher, or in another way
         if changes:
             self._untouched = False
+            self._latest.drop()  # the plan on its way is of what the form said before
             self._draft = replace(self._draft, **changes)
             self._show_form()
             self._remember()
+        self._forget_press()
         self._pause.start()
+        self._dim_soon()
 
     def _change_more(self, name: str, value: object) -> None:
         self._change({"more": with_more(self._draft.more, name, value)})
@@ -290,6 +308,10 @@ class PlanPage(Page):
 
     def _take_shelf(self) -> None:
         shelf = self.context.shelf
+        seen = (shelf.loaded, list(shelf.entries))
+        if seen == self._shelf_seen:
+            return
+        self._shelf_seen = seen
         self.form.teacher.set_models(shelf.entries, loaded=shelf.loaded)
         if self._fresh:
             return
@@ -300,6 +322,7 @@ class PlanPage(Page):
             self._think()
 
     def _shelf_troubled(self, trouble: Trouble) -> None:
+        self._shelf_seen = None
         self.form.teacher.set_models(self.context.shelf.entries, loaded=True)
         self._show_form()
         self.context.trouble(trouble)
@@ -345,24 +368,30 @@ class PlanPage(Page):
         self._pause.stop()
         home, draft, measured = self.context.home, self._draft, self._measured
         entries = list(self.context.shelf.entries)
-        if not self._dimming.isActive():
-            self._dimming.start()
+        self._dim_soon()
         self._latest.ask(lambda: think(home, draft, entries, measured), self._take_plan, self._plan_failed)
+
+    def _dim_soon(self) -> None:
+        if not self._dimming.isActive() and not self._dim.isEnabled():
+            self._dimming.start()
 
     def _dim_old_numbers(self) -> None:
         self._dim.setEnabled(True)
+        self._dim_button.setEnabled(True)
         self.status.setText(self.tr("Planning…"))
+        self._show_button()
 
     def _take_plan(self, planned: Planned) -> None:
         self._planned = planned
+        wanted = self._pressed is not None and self._pressed == planned.draft == self._draft
+        self._pressed = None
         self._undim()
         self._show_all()
-        if self._press_when_planned and planned.draft == self._draft:
-            self._press_when_planned = False
+        if wanted:
             self._go_on()
 
     def _plan_failed(self, trouble: Trouble) -> None:
-        self._press_when_planned = False
+        self._pressed = None
         self._undim()
         self._problems = (Problem(field="", text=str(trouble)),)
         self._show_problems()
@@ -370,6 +399,7 @@ class PlanPage(Page):
     def _undim(self) -> None:
         self._dimming.stop()
         self._dim.setEnabled(False)
+        self._dim_button.setEnabled(False)
         self.status.setText("")
 
     def _plan(self) -> Plan | None:
@@ -443,9 +473,13 @@ class PlanPage(Page):
     def _what_will_happen(self) -> tuple[str, str]:
         if self._starting:
             return self.tr("Starting…"), "start"
+        if self._pressed is not None:
+            return self.tr("Planning, then starting…"), "start"
         if self._planned is None:
             waits = not self.context.shelf.loaded
             return (self.tr("Looking for models…") if waits else self.tr("Planning…")), "distill"
+        if self._dim.isEnabled():
+            return self.tr("Planning…"), "distill"
         problems, plan = self._all_problems(), self._plan()
         if problems or plan is None:
             count = len(problems)
@@ -476,10 +510,17 @@ class PlanPage(Page):
         if self._why_not_start():
             return
         if self._pause.isActive() or self._planned is None or self._planned.draft != self._draft:
-            self._press_when_planned = True
+            self._pressed = self._draft
+            self._show_button()
             self._think()
             return
         self._go_on()
+
+    def _forget_press(self) -> None:
+        """What was asked to start is not what the form says any more, or nobody looks at it."""
+        if self._pressed is not None:
+            self._pressed = None
+            self._show_button()
 
     def _go_on(self) -> None:
         problems, plan = self._all_problems(), self._plan()

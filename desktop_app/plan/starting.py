@@ -107,9 +107,10 @@ def start(home: Home, recipe: DistillRecipe) -> str:
 
 
 def runs_before(device: str, rows: Sequence[RunSummary], *, share: bool) -> int:
-    """Runs that are alive on the device, and those that wait already."""
+    """Runs that are alive on the device, and those that wait already; not the few steps of a measurement."""
     if share:
         return 0
+    rows = [row for row in rows if row.kind != "measure"]
     alive = [row for row in rows if row.state in ("running", "stopping") and row.device in (device, None)]
     waiting = [row for row in rows if row.state == "queued"]
     return len(alive) + len(waiting)

@@ -5,7 +5,7 @@ Whatever touches the disk happens off the window's thread; what came of it is sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,10 +23,12 @@ from core.runs import RunFolder
 from core.state import State
 from core.trash import Thrown
 from desktop_app import theme
-from desktop_app.context import Context
+from desktop_app.context import Context, Level
 from desktop_app.work import in_background
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+MOST_TOLD = 3  # troubles in one message; the details have them all
 Rows = Sequence[RunSummary]
 
 
@@ -48,6 +50,7 @@ class RunActions(QObject):
     made = Signal(str)  # a run that an action made or brought back: worth picking
     rename_wanted = Signal(str)
     tags_wanted = Signal(object)  # rows
+    refused = Signal()  # a name or tags that were shown before they were written, and could not be
 
     def __init__(self, context: Context, parent: QWidget) -> None:
         super().__init__(parent)
@@ -130,12 +133,15 @@ class RunActions(QObject):
     def resume(self, rows: Rows) -> None:
         asked = [row for row in rows if can_resume(row)]
 
-        def work() -> None:
-            for row in asked:
-                runs.resume(self.home, self._folder(row))
-            runner.ensure_runner(self.home)
+        def work() -> tuple[int, list[Trouble]]:
+            done, troubles = _each(asked, lambda row: runs.resume(self.home, self._folder(row)))
+            return len(done), troubles + (_each([self.home], runner.ensure_runner)[1] if done else [])
 
-        self._do(work, lambda _: None)
+        self._do(work, lambda answer: self._resumed(*answer))
+
+    def _resumed(self, count: int, troubles: list[Trouble]) -> None:
+        several = self.tr("%d runs wait to go on.") % count
+        self._tell((several if count > 1 else self.tr("One run waits to go on.")) if count else "", troubles)
 
     def reorder(self, run: str, place: int) -> None:
         """Move a waiting run in the queue; 0 is next."""
@@ -145,20 +151,22 @@ class RunActions(QObject):
         """Start new runs of the same recipes."""
         asked = [row.id for row in rows if has_recipe(row)]
 
-        def work() -> list[tuple[str, str]]:
-            made = [run_again(self.home, run) for run in asked]
-            runner.ensure_runner(self.home)
-            return made
+        def work() -> tuple[list[tuple[str, str]], list[Trouble]]:
+            made, troubles = _each(asked, lambda run: run_again(self.home, run))
+            return made, troubles + (_each([self.home], runner.ensure_runner)[1] if made else [])
 
-        self._do(work, self._made_again)
+        self._do(work, lambda answer: self._made_again(*answer))
 
-    def _made_again(self, made: list[tuple[str, str]]) -> None:
+    def _made_again(self, made: list[tuple[str, str]], troubles: list[Trouble]) -> None:
         for _, left_out in made:
             if left_out:
                 self.context.say(
                     self.tr("The new student is not copied to %s, for there is one already.") % left_out, "info"
                 )
-        self.made.emit(made[-1][0])
+        several = self.tr("%d new runs wait to start.") % len(made)
+        self._tell((several if len(made) > 1 else self.tr("One new run waits to start.")) if made else "", troubles)
+        if made:
+            self.made.emit(made[-1][0])
 
     def edit(self, rows: Rows) -> None:
         """Open the recipe on the Plan page."""
@@ -202,13 +210,19 @@ class RunActions(QObject):
         return " ".join(words)
 
     def _discard(self, rows: Rows) -> None:
-        def work() -> None:
-            for row in rows:
-                runs.discard(self._folder(row))
-
         if len(rows) == 1:
             self.context.say(self.tr("Discarding “%s” …") % rows[0].name)
-        self._do(work, lambda _: self.context.say(self.tr("Discarded."), "info"))
+        self._do(lambda: _each(rows, lambda row: discard(self.home, row.id)), lambda answer: self._discarded(*answer))
+
+    def _discarded(self, spared: list[Thrown | None], troubles: list[Trouble]) -> None:
+        thrown = [one for one in spared if one is not None]
+        if not thrown:
+            self._tell(self.tr("Discarded.") if spared else "", troubles, say_well=True)
+            return
+        one = self.tr("“%s” had ended meanwhile; it is in the trash.") % thrown[0].name
+        several = self.tr("%d runs had ended meanwhile; they are in the trash.") % len(thrown)
+        self._tell(one if len(thrown) == 1 else several, troubles, say_well=True, undo=thrown)
+        self.context.shelf.refresh()
 
     def delete(self, rows: Rows) -> None:
         """Move runs that ended to the trash. Asks first only if others build on them."""
@@ -228,51 +242,44 @@ class RunActions(QObject):
         question.open()
 
     def _delete(self, rows: Rows) -> None:
-        asked = [(row.id, row.name) for row in rows]
+        folders = [self._folder(row) for row in rows]
+        self._do(
+            lambda: _each(folders, lambda folder: trash.throw_away(self.home, folder)),
+            lambda answer: self._deleted(*answer),
+        )
 
-        def work() -> tuple[list[Thrown], Trouble | None]:
-            thrown: list[Thrown] = []
-            for run, _ in asked:
-                try:
-                    thrown.append(trash.throw_away(self.home, RunFolder(self.home.runs / run)))
-                except Trouble as trouble:
-                    return thrown, trouble
-            return thrown, None
-
-        self._do(work, lambda answer: self._deleted(asked, *answer))
-
-    def _deleted(self, asked: list[tuple[str, str]], thrown: list[Thrown], trouble: Trouble | None) -> None:
+    def _deleted(self, thrown: list[Thrown], troubles: list[Trouble]) -> None:
+        text = ""
         if thrown:
-            one = self.tr("“%s” is in the trash.") % asked[0][1]
+            one = self.tr("“%s” is in the trash.") % thrown[0].name
             text = one if len(thrown) == 1 else self.tr("%d runs are in the trash.") % len(thrown)
-            self.context.say(text, action_text=self.tr("Undo"), action=lambda: self.bring_back(thrown))
             self.context.shelf.refresh()
-        if trouble is not None:
-            self.context.trouble(trouble)
+        self._tell(text, troubles, say_well=True, undo=thrown)
 
     def bring_back(self, thrown: list[Thrown]) -> None:
         """Undo: out of the trash, and into the queue again what waited there."""
 
-        def work() -> str:
-            for one in thrown:
-                trash.bring_back(self.home, one)
-            if any(one.position is not None for one in thrown):
-                runner.ensure_runner(self.home)
-            return thrown[0].id
+        def work() -> tuple[list[RunFolder], list[Trouble]]:
+            back, troubles = _each(thrown, lambda one: trash.bring_back(self.home, one))
+            wait = any(run.queue_entry.exists() for run in back)
+            return back, troubles + (_each([self.home], runner.ensure_runner)[1] if wait else [])
 
-        def done(run: str) -> None:
-            self.made.emit(run)
+        self._do(work, lambda answer: self._came_back(*answer))
+
+    def _came_back(self, back: list[RunFolder], troubles: list[Trouble]) -> None:
+        if back:
+            self.made.emit(back[0].id)
             self.context.shelf.refresh()
-
-        self._do(work, done)
+        several = self.tr("%d runs are back.") % len(back)
+        self._tell((several if len(back) > 1 else self.tr("One run is back.")) if back else "", troubles)
 
     # --- names, places
 
     def rename(self, run: str, name: str) -> None:
-        self._do(lambda: labels.rename(RunFolder(self.home.runs / run), name), lambda _: None)
+        self._do(lambda: labels.rename(RunFolder(self.home.runs / run), name), lambda _: None, self.refused.emit)
 
     def retag(self, run: str, tags: tuple[str, ...]) -> None:
-        self._do(lambda: labels.retag(RunFolder(self.home.runs / run), tags), lambda _: None)
+        self._do(lambda: labels.retag(RunFolder(self.home.runs / run), tags), lambda _: None, self.refused.emit)
 
     def _rename_wanted(self, rows: Rows) -> None:
         self.rename_wanted.emit(rows[0].id)
@@ -295,7 +302,29 @@ class RunActions(QObject):
     def _folder(self, row: RunSummary) -> RunFolder:
         return RunFolder(self.home.runs / row.id)
 
-    def _do(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
+    def _tell(
+        self, well: str, troubles: list[Trouble], *, say_well: bool = False, undo: list[Thrown] | None = None
+    ) -> None:
+        """What came of several, in one message. Where all went well, `well` is said only if the list doesn't show it."""
+        if troubles:
+            more = len(troubles) - MOST_TOLD
+            told = [well, *(str(trouble) for trouble in troubles[:MOST_TOLD])]
+            text = " ".join([part for part in told if part] + ([self.tr("And %d more.") % more] if more > 0 else []))
+            details = "\n".join(str(trouble) for trouble in troubles)
+            level: Level = "error"
+        elif say_well and well:
+            text, details, level = well, "", "info"
+        else:
+            return
+        if undo:
+            back = list(undo)
+            self.context.say(
+                text, level, action_text=self.tr("Undo"), action=lambda: self.bring_back(back), details=details
+            )
+        else:
+            self.context.say(text, level, details=details)
+
+    def _do(self, work: Callable[[], T], done: Callable[[T], None], refused: Callable[[], None] = lambda: None) -> None:
         """Off the window's thread; the list of runs is looked at again after it, whatever came of it."""
 
         def well(answer: T) -> None:
@@ -304,6 +333,7 @@ class RunActions(QObject):
 
         def badly(trouble: Trouble) -> None:
             self.context.live.look()
+            refused()
             self.context.trouble(trouble)
 
         in_background(self, lambda: _in_words(work), well, badly)
@@ -318,6 +348,28 @@ def _in_words(work: Callable[[], T]) -> T:
             f"{error.filename or 'The data folder'} can't be read or written: {error.strerror or error}.",
             "Check the disk and the permissions.",
         ) from error
+
+
+def _each(items: Iterable[Item], act: Callable[[Item], T]) -> tuple[list[T], list[Trouble]]:
+    """Do it to each, whatever comes of the others: what was done, and why the rest was not."""
+    done: list[T] = []
+    troubles: list[Trouble] = []
+    for item in items:
+        try:
+            done.append(_in_words(lambda item=item: act(item)))  # type: ignore[misc]
+        except Trouble as trouble:
+            troubles.append(trouble)
+    return done, troubles
+
+
+def discard(home: Home, run: str) -> Thrown | None:
+    """End a living run and remove it. One that ended before the wish reached it goes to the trash, and is returned."""
+    folder = RunFolder(home.runs / run)
+    if not folder.path.is_dir():
+        return None  # somebody else was quicker
+    if folder.state().ended or not runs.discard(folder, spare_finished=True):
+        return trash.throw_away(home, folder)
+    return None
 
 
 def is_alive(row: RunSummary) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent, QTextCursor
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.errors import Trouble
@@ -50,6 +50,18 @@ def read_tail(path: Path, known: tuple[int, int] | None) -> Tail | None:
     return Tail("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), mark, whole)
 
 
+def same_start(old: str, new: str) -> int:
+    """How many letters both begin with."""
+    if new.startswith(old):
+        return len(old)
+    return next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+
+
+def units(text: str) -> int:
+    """How many places Qt counts for it: two where a letter lies beyond the first 65,536."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 class LogView(QWidget):
     """Looks at the file once a second while it is visible."""
 
@@ -59,6 +71,7 @@ class LogView(QWidget):
         super().__init__()
         self._path: Path | None = None
         self._mark: tuple[int, int] | None = None
+        self._shown = ""
         self._latest = Latest(self)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
@@ -91,7 +104,7 @@ class LogView(QWidget):
         if path != self._path:
             self._path, self._mark = path, None
             self._latest.drop()
-            self.text.clear()
+            self._clear()
             self.text.setPlaceholderText(self.tr("Reading the log…") if path else "")
             if self.isVisible():
                 self.look()
@@ -104,17 +117,40 @@ class LogView(QWidget):
     def _take(self, tail: Tail | None) -> None:
         if tail is None:
             return
+        head = "" if tail.whole else self.tr("… the beginning is left out; the file has it all\n")
+        text = head + tail.text if tail.text else ""
+        same = same_start(self._shown, text)
+        chosen = self.text.textCursor()
+        if chosen.hasSelection() and chosen.selectionEnd() > units(self._shown[:same]):
+            return  # what the user has selected would go; the next look finds the news again
         self._mark = tail.mark
         bar = self.text.verticalScrollBar()
         before = bar.value()
-        head = "" if tail.whole else self.tr("… the beginning is left out; the file has it all\n")
         self.text.setPlaceholderText(self.tr("The engine has printed nothing."))
-        self.text.setPlainText(head + tail.text if tail.text else "")
-        bar.setValue(bar.maximum() if self.follow.isChecked() else before)
+        self._replace_end(same, text)
+        bar.setValue(bar.maximum() if self.follow.isChecked() and not chosen.hasSelection() else before)
+
+    def _replace_end(self, same: int, text: str) -> None:
+        """Show this text, which begins with as many letters of the old one, and leave selection and caret alone."""
+        caret = self.text.textCursor()
+        anchor, position = caret.anchor(), caret.position()
+        end = QTextCursor(self.text.document())
+        end.setPosition(units(self._shown[:same]))
+        end.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        end.insertText(text[same:])
+        self._shown = text
+        last = self.text.document().characterCount() - 1
+        caret.setPosition(min(anchor, last))
+        caret.setPosition(min(position, last), QTextCursor.MoveMode.KeepAnchor)
+        self.text.setTextCursor(caret)
+
+    def _clear(self) -> None:
+        self._shown = ""
+        self.text.clear()
 
     def _refuse(self, trouble: Trouble) -> None:
         self._mark = None
-        self.text.clear()
+        self._clear()
         self.text.setPlaceholderText(str(trouble))
 
     def _to_the_end(self, follow: bool) -> None:

@@ -155,6 +155,7 @@ class RunsPage(Page):
         self.model.renamed.connect(self.run_actions.rename)
         self.model.retagged.connect(self.run_actions.retag)
         self.run_actions.made.connect(self._want)
+        self.run_actions.refused.connect(lambda: self._show_rows(self.context.live.rows))
         self.run_actions.rename_wanted.connect(lambda run: self._edit(run, Column.NAME))
         self.run_actions.tags_wanted.connect(self._ask_tags)
         self.detail.action_wanted.connect(self._perform_on_picked)
@@ -232,7 +233,7 @@ class RunsPage(Page):
             self._want(self._wanted)
         elif rows and not self.table.currentIndex().isValid():
             self._pick_something()
-        self.detail.show_run(self.model.row_of(self._picked))
+        self.detail.show_run(self.model.row_of(self.table.current()))  # nothing while the filter hides them all
         self._update_state()
         self._update_buttons()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BottomBar(QFrame):
-    """Shows the run that is alive (the newest of several), else what waits, else what ended last."""
+    """Shows the run that is alive (of several the one it showed first), else what waits, else what ended last."""
 
     stop_wanted = Signal(str)
     show_wanted = Signal(str)
@@ -63,7 +63,10 @@ class BottomBar(QFrame):
         waiting = [row for row in rows if row.state == State.QUEUED]
         ended = [row for row in rows if State(row.state).ended and row.updated]
         latest = max(ended, key=lambda row: row.updated or 0.0, default=None)
-        self._row = alive[-1] if alive else (waiting[0] if waiting else latest)
+        same = next(
+            (row for row in alive if row.id == self.subject), None
+        )  # its button must not change under the pointer
+        self._row = same or (alive[-1] if alive else waiting[0] if waiting else latest)
         subject = self._row.id if self._row and alive else ""
         self._others = max(0, len(alive) - 1)
         if subject != self.subject:

@@ -23,7 +23,8 @@ class ClosingQuestion(QMessageBox):
         self.setInformativeText(
             self.tr(
                 "They need no window: kept running, they go on, those that wait start in their turn, and the window finds them "
-                "when it opens again. Stopped, each saves a checkpoint first and can be resumed."
+                "when it opens again. Stopped, each saves a checkpoint first, those that wait leave the queue, and all can be "
+                "resumed."
             )
         )
         self.keep = self.addButton(self.tr("Keep running"), QMessageBox.ButtonRole.AcceptRole)

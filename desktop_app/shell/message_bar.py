@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
@@ -9,7 +12,8 @@ from desktop_app import theme
 from desktop_app.context import Message
 from desktop_app.icons import icon
 
-SHOWN_MS = 8000
+SHOWN_S = 8.0
+SHOWN_WITH_ACTION_S = 30.0
 ICONS = {
     "info": ("info", "muted"),
     "good": ("good", "good"),
@@ -19,7 +23,7 @@ ICONS = {
 
 
 class MessageBar(QWidget):
-    """Shows the newest message; one that must stay comes back when a passing one has gone."""
+    """Shows the newest message. One that must stay, or offers something to do, comes back when a passing one has gone."""
 
     report_wanted = Signal(object)  # Message
 
@@ -31,13 +35,14 @@ class MessageBar(QWidget):
         around.setContentsMargins(2 * theme.SPACE, theme.SPACE, 2 * theme.SPACE, 0)
         around.addWidget(frame)
         self.setAccessibleName(self.tr("Message"))
-        self._messages: list[Message] = []
+        self._messages: list[tuple[Message, float]] = []  # with the time (monotonic) until which they are shown
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._pass)
+        self._timer.timeout.connect(self._show)
         self._icon = QLabel()
         self.text = QLabel()
         self.text.setWordWrap(True)
+        self.text.setTextFormat(Qt.TextFormat.PlainText)  # names are what users and files say
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.action = QPushButton()
         self.report = QPushButton(self.tr("Copy report"))
@@ -56,25 +61,40 @@ class MessageBar(QWidget):
         layout.addWidget(self.report)
         layout.addWidget(self.action)
         layout.addWidget(self.close_button)
-        self.action.clicked.connect(self._act)
-        self.report.clicked.connect(lambda: self.report_wanted.emit(self._messages[-1]))
+        self.action.clicked.connect(self.act)
+        self.report.clicked.connect(lambda: self.report_wanted.emit(self.current()))
         self.close_button.clicked.connect(self._pass)
         self.hide()
 
     def current(self) -> Message | None:
-        return self._messages[-1] if self._messages else None
+        return self._messages[-1][0] if self._messages else None
+
+    def undoable(self) -> bool:
+        """Whether the message in sight offers something to do."""
+        message = self.current()
+        return message is not None and message.action is not None
 
     def say(self, message: Message) -> None:
-        self._messages = [one for one in self._messages if one.stays and one.text != message.text][-4:]
-        self._messages.append(message)
+        kept = [(one, until) for one, until in self._messages if one.text != message.text and (one.stays or one.action)]
+        shown_s = math.inf if message.stays else SHOWN_WITH_ACTION_S if message.action else SHOWN_S
+        self._messages = [*kept[-4:], (message, time.monotonic() + shown_s)]
         self._show()
 
     def take_back(self, text: str) -> None:
         """Drop a message that no longer holds."""
-        self._messages = [one for one in self._messages if one.text != text]
+        self._messages = [(one, until) for one, until in self._messages if one.text != text]
         self._show()
 
+    def act(self) -> None:
+        """Do what the message in sight offers."""
+        message, _ = self._messages.pop()
+        self._show()
+        if message.action is not None:
+            message.action()
+
     def _show(self) -> None:
+        now = time.monotonic()
+        self._messages = [(one, until) for one, until in self._messages if until > now]
         message = self.current()
         self._timer.stop()
         if message is None:
@@ -88,14 +108,9 @@ class MessageBar(QWidget):
         self.action.setVisible(bool(message.action_text))
         self.report.setVisible(message.level == "error")
         self.show()
-        if not message.stays:
-            self._timer.start(SHOWN_MS if not message.action_text else 2 * SHOWN_MS)
-
-    def _act(self) -> None:
-        message = self._messages.pop()
-        self._show()
-        if message.action is not None:
-            message.action()
+        left_s = min(until for _, until in self._messages) - now
+        if math.isfinite(left_s):
+            self._timer.start(round(1000 * left_s) + 20)
 
     def _pass(self) -> None:
         if self._messages:

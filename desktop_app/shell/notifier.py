@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
 from core.state import State
@@ -22,13 +22,14 @@ class Notifier(QObject):
         self._context, self._window = context, window
         self._alive: set[str] | None = None
         self._tray: QSystemTrayIcon | None = None
+        self._told = ""  # the run of the last notification
 
     def look(self, rows: list[RunSummary]) -> None:
         before, self._alive = self._alive, {row.id for row in rows if State(row.state).alive}
         if before is None:  # what ended while there was no window is in the list
             return
         for row in rows:
-            if row.id in before and row.id not in self._alive:
+            if row.id in before and row.id not in self._alive and row.kind != "measure":
                 self._tell(row)
 
     def _tell(self, row: RunSummary) -> None:
@@ -44,14 +45,22 @@ class Notifier(QObject):
             text, level, action_text=self.tr("Show"), action=lambda: self._context.open("runs", run=row.id)
         )
         if self._context.settings.notify and not self._window.isActiveWindow():
-            self._notify(text)
+            self._notify(text, row.id)
 
-    def _notify(self, text: str) -> None:
+    def _notify(self, text: str, run: str) -> None:
         if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
             QApplication.alert(self._window)
             return
         if self._tray is None:
             self._tray = QSystemTrayIcon(self._window.windowIcon(), self)
-            self._tray.messageClicked.connect(self._window.raise_)
+            self._tray.messageClicked.connect(self._come)
+        self._told = run
         self._tray.show()
         self._tray.showMessage("Stillroom", text, self._window.windowIcon())
+
+    def _come(self) -> None:
+        """The notification was clicked: show its run."""
+        self._window.setWindowState(self._window.windowState() & ~Qt.WindowState.WindowMinimized)
+        self._window.raise_()
+        self._window.activateWindow()
+        self._context.open("runs", run=self._told)

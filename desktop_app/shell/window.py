@@ -6,7 +6,6 @@ It knows pages by name only; a page is imported and made when it is first opened
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +80,8 @@ class Window(QMainWindow):
         self._sure = False  # the question of closing has been answered
         self._painted = False
         self._trouble_text = ""
+        self._notice = ""
+        self._finished: set[str] = set()
         self.rail = Rail(
             [("plan", self.tr("Plan")), ("models", self.tr("Models")), ("runs", self.tr("Runs"))],
             [("settings", self.tr("Settings"))],
@@ -166,6 +167,8 @@ class Window(QMainWindow):
             self._pages[self._name].left()
         self._name = wish.page
         self.stack.setCurrentWidget(page)
+        if wish.page == "settings":
+            cast("Any", page).set_commands(self._all_commands())
         page.setFocus()  # not the first field that Qt would choose; the page may choose better
         page.opened(**wish.what)
         if wish.page != "welcome":
@@ -179,8 +182,6 @@ class Window(QMainWindow):
             self.stack.addWidget(page)
             if name == "welcome":
                 self._connect_welcome(page)
-            elif name == "settings":
-                page.set_commands(self.commands())  # type: ignore[attr-defined]
         return self._pages[name]
 
     def page(self) -> Page | None:
@@ -260,8 +261,12 @@ class Window(QMainWindow):
         in_background(self, lambda: runs.stop_and_keep(run), done, self.context.trouble)
 
     def commands(self) -> list[Command]:
-        """Those of the window, then those of the page on screen."""
-        go = [
+        """Those of the page on screen, then those of the window."""
+        page = self.page()
+        return [*(page.commands() if page else []), *self._own_commands()]
+
+    def _own_commands(self) -> list[Command]:
+        return [
             Command("go.plan", self.tr("Go to Plan"), lambda: self.open(Wish("plan")), "plan", "Ctrl+1"),
             Command("go.models", self.tr("Go to Models"), lambda: self.open(Wish("models")), "models", "Ctrl+2"),
             Command("go.runs", self.tr("Go to Runs"), lambda: self.open(Wish("runs")), "runs", "Ctrl+3"),
@@ -270,17 +275,24 @@ class Window(QMainWindow):
             Command(
                 "stop", self.tr("Stop and keep what runs"), self._stop_subject, "stop", "Ctrl+.", self._nothing_runs
             ),
+            Command("undo", self.tr("Undo"), self.messages.act, "undo", "Ctrl+Z", self._nothing_to_undo),
             Command("palette", self.tr("Search commands"), self.open_palette, "search", "Ctrl+K"),
             Command("welcome", self.tr("What is this?"), lambda: self.open(Wish("welcome")), "help"),
             Command("report", self.tr("Copy report"), lambda: self._copy_report(None), "copy"),
             Command("about", self.tr("About Stillroom"), self.about, "info", "F1"),
             Command("quit", self.tr("Close the window"), self._close, "close", "Ctrl+Q"),
         ]
-        page = self.page()
-        return [*(page.commands() if page else []), *go]
+
+    def _all_commands(self) -> list[Command]:
+        """The window's own and those of every page that was opened."""
+        own = [one for page in self._pages.values() for one in page.commands()]
+        return [*own, *self._own_commands()]
 
     def _close(self) -> None:
         self.close()
+
+    def _nothing_to_undo(self) -> str:
+        return "" if self.messages.undoable() else self.tr("nothing to undo")
 
     def _nothing_runs(self) -> str:
         return "" if self.bottom.subject else self.tr("nothing is running")
@@ -329,11 +341,14 @@ class Window(QMainWindow):
 
         details = f"{message.text}\n{message.details}\n\n" if message else ""
 
+        def write() -> str:
+            return report.without_names(details, self.context.home) + report.text(self.context)
+
         def done(text: str) -> None:
-            QApplication.clipboard().setText(details + text)
+            QApplication.clipboard().setText(text)
             self.context.say(self.tr("The report is on the clipboard. It holds no personal paths."), "good")
 
-        in_background(self, lambda: report.text(self.context), done, self.context.trouble)
+        in_background(self, write, done, self.context.trouble)
 
     # --- what is said to the window -----------------------------------------------------------------------------------
 
@@ -345,12 +360,20 @@ class Window(QMainWindow):
         if any(row.state == State.QUEUED for row in rows):
             in_background(self, lambda: ensure_runner(self.context.home), lambda _: None, self.context.trouble)
         self.notifier.look(rows)
-        if self.context.live.notice:
-            self._say_once(self.context.live.notice)
+        finished = {row.id for row in rows if row.state == State.FINISHED}
+        if finished - self._finished:  # their students are models now
+            self.context.shelf.refresh()
+        self._finished = finished
+        self._say_notice(self.context.live.notice)
 
-    def _say_once(self, notice: str) -> None:
-        if notice != self._trouble_text:
-            self._trouble_text = notice
+    def _say_notice(self, notice: str) -> None:
+        """What the library has to say stays until it no longer holds."""
+        if notice == self._notice:
+            return
+        if self._notice:
+            self.messages.take_back(self._notice)
+        self._notice = notice
+        if notice:
             self.context.say(notice, "warning", stays=True)
 
     def _advanced(self, _run: str, picture: Picture) -> None:
@@ -390,33 +413,46 @@ class Window(QMainWindow):
         refusal = next((text for page in self._pages.values() if (text := page.refusal())), "")
         if refusal:
             self.context.say(refusal, "warning")
-            event.ignore()
-            return
-        rows = self.context.live.rows
-        alive = [row.id for row in rows if State(row.state).alive]
-        waiting = sum(row.state == State.QUEUED for row in rows)
-        if alive and not self._sure and not self._agree(alive, waiting):
+        if refusal or not (self._sure or self._agree()):
             event.ignore()
             return
         self._remember()
+        for page in self._pages.values():
+            page.closing()
         self.context.live.stop()
         super().closeEvent(event)
 
-    def _agree(self, alive: list[str], waiting: int) -> bool:
-        """Do with living runs what the settings or the user say; False to stay."""
+    def _agree(self) -> bool:
+        """Whether to close now. Living runs are dealt with as the settings or the user say; stopping them comes first."""
+        rows = [row for row in self.context.live.rows if row.kind != "measure"]
+        alive = [row.id for row in rows if State(row.state).alive]
+        waiting = [row.id for row in rows if row.state == State.QUEUED]
+        if not alive:
+            return True
         wanted: str = self.context.settings.on_close
         if wanted == "ask":
-            question = ClosingQuestion(len(alive), waiting, self)
+            question = ClosingQuestion(len(alive), len(waiting), self)
             question.exec()
             wanted = question.answer
-            if wanted == "stay":
-                return False
-            if question.remember:
+            if wanted != "stay" and question.remember:
                 self.context.settings.on_close = "stop" if wanted == "stop" else "keep"
         if wanted == "stop":
-            for run_id in alive:
-                runs.stop_and_keep(RunFolder(self.context.home.runs / run_id))
-        return True
+            self._stop_and_close([*waiting, *alive])
+        return wanted == "keep"
+
+    def _stop_and_close(self, ids: list[str]) -> None:
+        """Stop and keep them all, then close; on trouble the window stays and says it."""
+        folders = [RunFolder(self.context.home.runs / run_id) for run_id in ids]
+
+        def stop() -> None:
+            for run in folders:
+                runs.stop_and_keep(run)
+
+        def close(_: None) -> None:
+            self._sure = True
+            self.close()
+
+        in_background(self, stop, close, self.context.trouble)
 
     def _remember(self) -> None:
         self.context.settings.set_layout("window", self.saveGeometry())
@@ -454,8 +490,3 @@ def _start_sample(home: Home) -> RunFolder:
     runs.enqueue(home, run)
     ensure_runner(home)
     return run
-
-
-def modules_loaded() -> set[str]:
-    """Top-level names of all imported modules, for the test that torch is not among them."""
-    return {name.split(".")[0] for name in sys.modules}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from core import runner, runs
 from core.cli import COMMANDS, main
@@ -308,6 +309,48 @@ def test_discard_removes_the_run(run: RunFolder, capsys: pytest.CaptureFixture[s
     assert not run.path.exists()
 
 
+def test_a_run_is_renamed_and_tagged(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rename", run.id, "the good one", "--json"]) == 0
+    assert last_line(capsys) == {"run": run.id, "name": "the good one"}
+    assert main(["tag", "the good one", "night", "best", "--json"]) == 0
+    assert last_line(capsys)["tags"] == ["night", "best"]
+    assert main(["tag", run.id]) == 0
+    assert "night, best" in capsys.readouterr().out
+    assert main(["tag", run.id, "--none", "--json"]) == 0
+    assert last_line(capsys)["tags"] == run.meta()["tags"] == []
+
+
+def test_a_deleted_run_comes_back_from_the_trash_until_it_is_emptied(
+    home: Home, run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[Home] = []
+    monkeypatch.setattr(runner, "ensure_runner", called.append)
+    runs.enqueue(home, run)
+    assert main(["delete", run.id, run.id, "--json"]) == 0
+    assert last_line(capsys) == {"deleted": [run.id]}
+    assert main(["trash", "--json"]) == 0
+    assert [(one["id"], one["name"]) for one in last_line(capsys)["trash"]] == [(run.id, "a name")]
+    assert main(["trash", "--back", "a name", "--json"]) == 0
+    assert last_line(capsys) == {"run": run.id, "queued": True}
+    assert [one.id for one in runs.queue(home)] == [run.id]
+    assert called
+    assert main(["delete", run.id]) == 0
+    assert run.id in capsys.readouterr().out
+    assert main(["trash", "--empty", "--json"]) == 0
+    assert last_line(capsys)["freed_bytes"] > 0
+    assert main(["trash", "--back", run.id]) == 2
+
+
+def test_a_living_run_is_not_deleted_and_neither_are_those_named_with_it(
+    home: Home, run: RunFolder, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = runs.new_run(home, EvaluateRecipe(model=str(text.parent), data=(str(text),)))
+    with FileLock(run.lock_file, is_singleton=False):
+        assert main(["delete", other.id, run.id, "--json"]) == 2
+    assert "is alive" in last_line(capsys)["error"]
+    assert other.path.is_dir()
+
+
 def test_again_makes_a_new_run_from_the_same_recipe_and_leaves_the_first_student(
     home: Home, text: Path, fake_runner: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -506,13 +549,15 @@ def test_model_folders_are_added_listed_and_forgotten(
     assert main(["models", "add", str(tmp_path / "nowhere")]) == 2
 
 
-def test_the_program_without_arguments_says_where_the_window_is(home: Home) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "desktop_app"], env=environment(), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0
-    assert "next milestone" in done.stdout
-    assert "distill" in done.stdout
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+def test_the_window_without_a_screen_points_to_the_commands(home: Home) -> None:
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    blind = {name: value for name, value in environment().items() if name not in screens}
+    command = [sys.executable, "-m", "desktop_app"]
+    done = subprocess.run(command, env=blind, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "There is no screen here." in done.stderr + done.stdout
+    assert "stillroom --help" in done.stderr + done.stdout
 
 
 # ------------------------------------------------------------------------------------------------- numbers and curves

@@ -289,6 +289,80 @@ def test_an_evaluation_is_a_run_too_and_an_unreadable_recipe_hides_none(home: Ho
     assert (found[broken.id].kind, found[broken.id].state) == ("unknown", "stopped")
 
 
+def hand_written(run: RunFolder, **line: Any) -> None:
+    with run.journal.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"seq": 50, "time": 1.0, **line}) + "\n")
+
+
+def odd_runs(home: Home) -> list[RunFolder]:
+    """Runs that hold, each in another place, what neither SQLite nor a sum can take."""
+    failed = a_run(home, ev.RunStarted("cp\udce9", 1, 0.0), ev.PhaseEntered("\udce9"), ev.RunFailed("no file \udce9"))
+    named, dated, place = a_run(home), a_run(home), a_run(home)
+    named.meta_file.write_text('{"name": "\\ud800x", "tags": ["\\ud800"], "made_from": ["a"], "created": 1}')
+    dated.meta_file.write_text(f'{{"created": {10**400}}}')
+    place.queue_entry.write_text(f'{{"position": {10**400}}}')
+    made = [failed, named, dated, place]
+    planned = {"steps": 10, "tokens": 2**70, "micro_batch": 1, "accumulation": 1, "sequence_length": 8}
+    step = dict.fromkeys(("lr", "ce", "kd", "total", "grad_norm", "tokens_per_second", "memory_bytes"))
+    for line in (
+        {"kind": "training_planned", "student_parameters": 2**64, **planned},
+        {"kind": "training_planned", "student_parameters": 2**63 - 1, **planned, "tokens": 9},
+        {"kind": "step_logged", "step": 2**63, "tokens": 1, "seconds": 1, **step},
+        {"kind": "step_logged", "step": 1, "tokens": 1, "seconds": 10**400, **step},
+        {"kind": "evaluation_logged", "step": 1, "tokens": 1, "subject": "student", "metrics": {"bits_per_byte": "x"}},
+        {"kind": "evaluation_logged", "step": 1, "tokens": 1, "subject": "student", "metrics": {"bits_per_byte": [1]}},
+        {"kind": "evaluation_logged", "step": 1, "tokens": 1, "subject": "student", "metrics": {"ce": 10**400}},
+        {"kind": "run_finished", "results": {"bits_per_byte": 10**400}},
+        {"kind": "run_finished", "results": {"bits_per_byte": math.inf}},
+        {"kind": "phase_entered", "phase": "training", "time": 10**400},
+        {"kind": "phase_progressed", "phase": "training", "share": math.nan},
+    ):
+        made.append(a_run(home, ev.RunStarted("cpu", 1, 0.0)))
+        hand_written(made[-1], **line)
+    return made
+
+
+def test_odd_values_in_one_run_hide_no_other(home: Home) -> None:
+    odd, good = odd_runs(home), a_run(home, *finished())
+    with Library(home) as library:
+        for _ in range(2):
+            library.refresh_runs()
+        found = {run.id: run for run in library.runs()}
+    assert set(found) == {good.id, *(run.id for run in odd)}
+    assert (found[good.id].state, found[good.id].bits_per_byte) == ("finished", 0.5)
+    assert found[odd[0].id].failure == "no file ?"
+    assert (found[odd[1].id].name, found[odd[1].id].tags) == ("?x", ("?",))
+
+
+def test_a_run_that_cannot_be_understood_is_listed_with_the_reason_until_it_can(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, good = a_run(home, *finished()), a_run(home, *finished())
+    history = RunFolder.history
+
+    def misread(run: RunFolder) -> Any:
+        return 1 / 0 if run.id == odd.id else history(run)
+
+    with Library(home) as library:
+        library.refresh_runs(history=misread)
+        found = {run.id: run for run in library.runs()}
+        assert found[good.id].state == "finished"
+        assert found[odd.id].state == "failed"
+        assert "division by zero" in str(found[odd.id].failure)
+        library.refresh_runs()
+        assert {run.state for run in library.runs()} == {"finished"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are bytes")
+def test_a_folder_whose_name_is_no_text_is_left_out_by_name(home: Home) -> None:
+    run = a_run(home, *finished())
+    run.path.rename(os.fsdecode(os.fsencode(run.path.parent) + b"/caf\xe9"))
+    with Library(home) as library:
+        library.refresh_runs()
+        assert library.runs() == []
+        assert library.left_out == [str(home.runs / "caf?")]
+
+
 def test_states_follow_lock_queue_and_journal_without_reading_it_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 from filelock import FileLock
 from made_up import Alive
 from made_up import fake_run as make_run
-from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 from watchdog import WatchedApplication
 
@@ -37,7 +36,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.fixture
 def context(home: Home, qapp: QApplication) -> Iterator[Context]:
-    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # what a test before has left would be dressed anew, too
     theme.apply(qapp, "light")
     made = Context(home)
     yield made

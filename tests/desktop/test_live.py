@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 from made_up import Alive
 from pytestqt.qtbot import QtBot
 
@@ -107,6 +111,8 @@ def test_a_data_folder_that_goes_away_is_said_once_and_its_return_too(
     context.home.root.rename(aside)
     qtbot.waitUntil(lambda: len(said) == 1, timeout=5000)
     assert str(context.home.root) in said[0]
+    qtbot.wait(1500)  # longer than from one look to the next
+    assert len(said) == 1
     aside.rename(context.home.root)
     qtbot.waitUntil(lambda: len(said) == 2, timeout=5000)
     assert said[1] == ""
@@ -171,3 +177,102 @@ def test_a_quiet_run_that_is_watched_again_is_told_again(
     for wanted in (one, two, one, two):
         context.live.watch(context, [wanted.run.id])
         qtbot.waitUntil(lambda wanted=wanted: list(context.live.pictures) == [wanted.run.id], timeout=5000)
+
+
+ODD = ("\udce9", "x", "", None, [1], {"a": 1}, True, -1, 2**63, -(10**400), 10**400, 1e308, float("nan"), float("inf"))
+
+
+def test_whatever_stands_in_one_run_the_others_are_followed(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder], alive: Callable[..., Alive]
+) -> None:
+    chance = random.Random(7)
+    odd = [fake_run(context.home, state="crashed", steps=3) for _ in range(12)]
+    for run in odd:
+        lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+        for line in lines:
+            for name in chance.sample(sorted(line), 1):
+                line[name] = chance.choice(ODD)
+        run.journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        meta: dict[str, Any] = json.loads(run.meta_file.read_text())
+        meta[chance.choice(("name", "tags", "created", "made_from"))] = chance.choice(ODD)
+        run.meta_file.write_text(json.dumps(meta))
+    good = alive(steps=3)
+    said: list[str] = []
+    context.live.troubled.connect(said.append)
+    context.live.watch(context, [good.run.id, *(run.id for run in odd)])
+    context.live.start()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 13 and len(context.live.pictures) == 13)
+    good.step(4)
+    qtbot.waitUntil(lambda: len(context.live.pictures[good.run.id].curves) == 7)
+    qtbot.waitUntil(lambda: (row := context.live.row(good.run.id)) is not None and row.step == 7, timeout=5000)
+    assert said == []
+
+
+def test_our_own_mistake_is_said_and_the_thread_goes_on(
+    context: Context,
+    qtbot: QtBot,
+    fake_run: Callable[..., RunFolder],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from core.library import Library
+
+    fake_run(context.home)
+    said: list[str] = []
+    context.live.troubled.connect(said.append)
+    monkeypatch.setattr(Library, "refresh_runs", lambda *_, **__: 1 / 0)
+    context.live.start()
+    qtbot.waitUntil(lambda: len(said) == 1)
+    assert "division by zero" in said[0]
+    monkeypatch.undo()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 1 and said[1:] == [""], timeout=5000)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_crashed_run_on_screen_is_read_once(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fake_run(context.home, state="crashed", steps=400)
+    read: list[RunFolder] = []
+    monkeypatch.setattr(RunFolder, "history", lambda run: read.append(run))
+    monkeypatch.setattr("desktop_app.live.PIECE_BYTES", 4096)
+    context.live.watch(context, [run.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: run.id in context.live.pictures and not context.live.pictures[run.id].behind)
+    qtbot.wait(300)
+    assert context.live.pictures[run.id].state is State.CRASHED
+    assert read == []
+
+
+def test_an_old_journal_that_is_still_being_read_has_not_crashed(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.library import Library
+
+    run = fake_run(context.home, steps=400)
+    with Library(context.home) as library:
+        library.refresh_runs()  # so that the thread needs not read it for its list
+    states: list[State] = []
+    context.live.advanced.connect(lambda _, picture: states.append(picture.state))
+    monkeypatch.setattr("desktop_app.live.PIECE_BYTES", 4096)
+    context.live.watch(context, [run.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: run.id in context.live.pictures and not context.live.pictures[run.id].behind)
+    assert set(states) == {State.FINISHED}
+
+
+def test_a_run_that_may_not_be_read_is_named(
+    context: Context, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, other = fake_run(context.home), fake_run(context.home)
+    context.live.watch(context, [shut.id])
+    context.live.start()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 2)
+    said: list[str] = []
+    context.live.troubled.connect(said.append)
+    monkeypatch.setattr("core.runs.unreadable", lambda run: run.journal if run.id == shut.id else None)
+    qtbot.waitUntil(lambda: str(shut.journal) in context.live.notice, timeout=5000)
+    assert [row.id for row in context.live.rows] == [other.id]
+    monkeypatch.undo()
+    qtbot.waitUntil(lambda: len(context.live.rows) == 2 and context.live.notice == "", timeout=5000)
+    assert said == []

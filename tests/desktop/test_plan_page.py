@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,30 +16,45 @@ import shiboken6
 from made_up import a_model
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 import resources.sample
-from core import runner, runs
+from core import law, runner, runs
 from core.distill import DistillRecipe
+from core.errors import RunTrouble
 from core.events import RunFinished, RunStarted
 from core.home import Home
 from core.journal import JournalWriter
+from core.library import Library
+from core.measure import measurement
 from core.models import read_config
-from core.plan import editable_units, next_shape, parse_target, plan, restate
+from core.plan import editable_units, next_shape, parse_target, plan, restate, settle
 from core.recipe import read_recipe
 from core.shapes import shape_of, validate_cut
+from desktop_app import theme
 from desktop_app.context import Context, Message, Wish
+from desktop_app.plan import measuring as measuring_module
+from desktop_app.plan import page as plan_page
 from desktop_app.plan.draft import MORE, Draft
+from desktop_app.plan.measuring import WATCHED, Measuring, tidy
 from desktop_app.plan.page import FIRST_TEACHER, PlanPage
 from desktop_app.plan.planning import think
 
 WAIT_MS = 10_000
 
 
-@pytest.fixture
-def no_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def no_runner() -> Iterator[None]:
     """Runs are queued, and nothing starts them."""
-    monkeypatch.setattr(runner, "ensure_runner", lambda home: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "ensure_runner", lambda home: None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> None:
+    """The shared page outlives the tests; the others take their own away."""
 
 
 @pytest.fixture
@@ -46,15 +64,48 @@ def stories(tmp_path: Path) -> Path:
     return text
 
 
+@pytest.fixture(scope="module")
+def dressed(qapp: QApplication) -> None:
+    """Once: a new style sheet dresses every widget that is there."""
+    theme.apply(qapp, "light")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, dressed: None) -> Iterator[PlanPage]:
+    folder = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", str(folder / "hub"))
+        made = PlanPage(Context(Home.find(folder / "Daten Ordner ü")))
+        made.show()
+        made.opened()
+        yield made
+        shiboken6.delete(made)
+
+
 @pytest.fixture
-def page(qtbot: QtBot, context: Context, no_runner: None) -> Iterator[PlanPage]:
-    made = PlanPage(context)
+def page(qtbot: QtBot, shared: PlanPage) -> PlanPage:
+    """One page for all tests that leave no trace but in the form: it says the first draft again, and no run is left."""
+    shared.resize(1200, 800)
+    shared.activateWindow()
+    shared.setFocus()
+    for run in runs.all_runs(shared.context.home):
+        runs.discard(run)
+    shared.set_draft(Draft(teacher=str(FIRST_TEACHER)))
+    qtbot.waitUntil(lambda: settled(shared), timeout=WAIT_MS)
+    return shared
+
+
+@pytest.fixture
+def own_page(qtbot: QtBot, dressed: None, home: Home) -> Iterator[PlanPage]:
+    """A page that was never open before, in a data folder of its own."""
+    made = PlanPage(Context(home))
     made.resize(1200, 800)
     made.show()
     made.opened()
     qtbot.waitUntil(lambda: settled(made), timeout=WAIT_MS)
     yield made
-    shiboken6.delete(made)  # at once: the next test dresses every widget that is still there
+    made.context.live.stop()
+    shiboken6.delete(made)
 
 
 def settled(page: PlanPage) -> bool:
@@ -101,11 +152,11 @@ def said(context: Context) -> list[Message]:
 # --- the form ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_plan_suggests_the_sample_family_and_says_what_is_missing(page: PlanPage) -> None:
-    assert page.draft().teacher == str(FIRST_TEACHER)
-    assert page.start.text() == "Mend 1 problem first"
-    assert "sample's stories" in page.form.data.files_field.problem.text()
-    assert page.form.teacher.choice.count() == 3
+def test_the_first_plan_suggests_the_sample_family_and_says_what_is_missing(own_page: PlanPage) -> None:
+    assert own_page.draft().teacher == str(FIRST_TEACHER)
+    assert own_page.start.text() == "Mend 1 problem first"
+    assert "sample's stories" in own_page.form.data.files_field.problem.text()
+    assert own_page.form.teacher.choice.count() == 3
 
 
 def test_pressing_with_a_problem_goes_to_its_field(qtbot: QtBot, page: PlanPage) -> None:
@@ -268,11 +319,11 @@ def test_more_settings_show_the_default_with_its_reason_and_refuse_nonsense(qtbo
 # --- what is dropped --------------------------------------------------------------------------------------------------
 
 
-def test_a_dropped_model_teaches(qtbot: QtBot, page: PlanPage, tmp_path: Path) -> None:
+def test_a_dropped_model_teaches(qtbot: QtBot, own_page: PlanPage, tmp_path: Path) -> None:
     model = a_model(tmp_path / "own model")
-    drop(page, model)
-    qtbot.waitUntil(lambda: page.draft().teacher == str(model) and settled(page), timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: page.context.shelf.entry(model) is not None, timeout=WAIT_MS)
+    drop(own_page, model)
+    qtbot.waitUntil(lambda: own_page.draft().teacher == str(model) and settled(own_page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: own_page.context.shelf.entry(model) is not None, timeout=WAIT_MS)
 
 
 def test_dropped_text_joins_the_data(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
@@ -280,10 +331,8 @@ def test_dropped_text_joins_the_data(qtbot: QtBot, page: PlanPage, stories: Path
     qtbot.waitUntil(lambda: page.draft().data == (str(stories),) and settled(page), timeout=WAIT_MS)
 
 
-def test_anything_else_that_is_dropped_is_told_what_it_is(
-    qtbot: QtBot, context: Context, page: PlanPage, tmp_path: Path
-) -> None:
-    heard = said(context)
+def test_anything_else_that_is_dropped_is_told_what_it_is(qtbot: QtBot, page: PlanPage, tmp_path: Path) -> None:
+    heard = said(page.context)
     (tmp_path / "cat.png").write_bytes(b"\x89PNG")
     (tmp_path / "empty").mkdir()
     before = page.draft()
@@ -305,13 +354,13 @@ def test_a_broken_teacher_is_said_at_its_field(qtbot: QtBot, page: PlanPage, tmp
 # --- the button -------------------------------------------------------------------------------------------------------
 
 
-def test_the_button_makes_the_run_and_leads_to_it(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+def test_the_button_makes_the_run_and_leads_to_it(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
     wishes: list[Wish] = []
     page.context.wished.connect(wishes.append)
     ready(qtbot, page, stories)
     click(qtbot, page, page.start)
     qtbot.waitUntil(lambda: bool(wishes), timeout=WAIT_MS)
-    [run] = runs.queue(home)
+    [run] = runs.queue(page.context.home)
     assert wishes == [Wish("runs", {"run": run.id})]
     recipe = run.recipe()
     assert isinstance(recipe, DistillRecipe)
@@ -320,48 +369,142 @@ def test_the_button_makes_the_run_and_leads_to_it(qtbot: QtBot, page: PlanPage, 
     assert page.draft().data == (str(stories),)
 
 
-def test_the_button_starts_what_was_typed_a_moment_ago(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+def test_the_button_starts_what_was_typed_a_moment_ago(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
     ready(qtbot, page, stories)
     page.form.student.target.text.setFocus()
     page.form.student.target.text.selectAll()
     qtbot.keyClicks(page.form.student.target.text, "0.3x")
     page.commands()[0].run()
-    qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
-    recipe = runs.queue(home)[0].recipe()
+    qtbot.waitUntil(lambda: len(runs.queue(page.context.home)) == 1, timeout=WAIT_MS)
+    recipe = runs.queue(page.context.home)[0].recipe()
     assert isinstance(recipe, DistillRecipe)
     assert recipe.student == "0.3x"
 
 
-def test_runs_before_it_are_counted_at_the_button(
-    qtbot: QtBot, page: PlanPage, home: Home, stories: Path, fake_run: Callable[..., Any], alive: Callable[..., Any]
+def test_ctrl_return_starts_the_run(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    page.form.student.target.text.setFocus()
+    qtbot.keyClick(page.form.student.target.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(runs.queue(page.context.home)) == 1, timeout=WAIT_MS)
+
+
+def test_ctrl_o_and_ctrl_s_open_and_save_a_recipe(
+    qtbot: QtBot, page: PlanPage, stories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, heard = tmp_path / "kept.json", said(page.context)
+    for ask in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, ask, lambda *_: (str(file), ""))
+    ready(qtbot, page, stories)
+    kept = page.draft()
+    qtbot.keyClick(page, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: bool(heard) and file.exists(), timeout=WAIT_MS)
+    page.set_draft(Draft(teacher=str(FIRST_TEACHER)))
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    qtbot.keyClick(page, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: page.draft().data == kept.data and settled(page), timeout=WAIT_MS)
+
+
+def test_a_change_after_the_press_starts_nothing(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    text = page.form.student.target.text
+    text.setFocus()
+    text.selectAll()
+    qtbot.keyClicks(text, "0.3x")
+    page.press()
+    assert page.start.text() == "Planning, then starting…"
+    text.selectAll()
+    qtbot.keyClicks(text, "0.2x")
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert page.draft().student == "0.2x"
+    page._think()  # another plan of the same draft
+    qtbot.waitUntil(lambda: settled(page) and page.start.isEnabled(), timeout=WAIT_MS)
+    assert list(runs.all_runs(page.context.home)) == []
+
+
+def test_a_press_is_forgotten_when_the_page_is_left(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    ready(qtbot, page, stories)
+    page._change({"student": "0.3x"})
+    page.press()
+    page.left()
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert "Distill" in page.start.text()
+    assert list(runs.all_runs(page.context.home)) == []
+
+
+def test_an_old_plan_overwrites_nothing_and_the_button_waits_for_the_new_one(
+    qtbot: QtBot, page: PlanPage, stories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(qtbot, page, stories)
+    editor, gate, planned = page.form.student.shape, threading.Event(), threading.Event()
+    editor.by_hand.open()
+    before = page._planned
+
+    def slowly(*asked: Any) -> Any:
+        gate.wait(10)
+        answer = think(*asked)
+        planned.set()
+        return answer
+
+    monkeypatch.setattr(plan_page, "think", slowly)
+    qtbot.mouseClick(editor.steppers["layers"].less, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.start.text() == "Planning…" and not page._pause.isActive(), timeout=WAIT_MS)
+    qtbot.mouseClick(editor.steppers["layers"].less, Qt.MouseButton.LeftButton)
+    gate.set()
+    assert planned.wait(10)
+    qtbot.wait(20)
+    assert page._planned is before
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    shape = page.draft().shape
+    assert shape is not None
+    assert shape.layers == 2
+    assert editor.steppers["layers"].edit.text() == "2"
+    assert "Distill" in page.start.text()
+
+
+def test_a_model_made_meanwhile_is_there_when_the_page_is_opened_again(
+    qtbot: QtBot, own_page: PlanPage, home: Home, tmp_path: Path
+) -> None:
+    model = a_model(tmp_path / "made meanwhile")
+    with Library(home) as library:
+        library.add_folder(tmp_path)
+    own_page.left()
+    own_page.opened()
+    qtbot.waitUntil(lambda: own_page.form.teacher.choice.findData(str(model)) >= 0, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: settled(own_page), timeout=WAIT_MS)
+
+
+def test_runs_before_it_are_counted_at_the_button(
+    qtbot: QtBot, own_page: PlanPage, home: Home, stories: Path, fake_run: Callable[..., Any], alive: Callable[..., Any]
+) -> None:
+    ready(qtbot, own_page, stories)
     alive()
     fake_run(home, state="queued")
-    page.context.live.start()
-    qtbot.waitUntil(lambda: page.start.text() == "Add to the queue (2 before it)", timeout=WAIT_MS)
+    drawn = own_page._planned.plan if own_page._planned is not None else None
+    assert drawn is not None
+    recipe = measurement(settle(own_page.draft().recipe(drawn.tokens)), drawn.estimate.choices)
+    runs.enqueue(home, runs.new_run(home, recipe))  # its few steps don't count
+    own_page.context.live.start()
+    qtbot.waitUntil(lambda: own_page.start.text() == "Add to the queue (2 before it)", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(own_page.context.live.rows) == 3, timeout=WAIT_MS)
+    assert own_page.start.text() == "Add to the queue (2 before it)"
 
 
-def test_a_start_that_fails_keeps_the_form_and_says_where(
-    qtbot: QtBot, context: Context, page: PlanPage, stories: Path, home: Home
-) -> None:
-    heard = said(context)
+def test_a_start_that_fails_keeps_the_form_and_says_where(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    heard = said(page.context)
     ready(qtbot, page, stories)
     stories.unlink()
     click(qtbot, page, page.start)
     qtbot.waitUntil(lambda: bool(heard), timeout=WAIT_MS)
     assert str(stories) in page.form.data.files_field.problem.text()
     assert page.draft().data == (str(stories),)
-    assert runs.queue(home) == []
+    assert runs.queue(page.context.home) == []
 
 
 # --- recipes and drafts -----------------------------------------------------------------------------------------------
 
 
-def test_a_saved_recipe_opens_as_it_was(
-    qtbot: QtBot, context: Context, page: PlanPage, stories: Path, tmp_path: Path
-) -> None:
-    heard = said(context)
+def test_a_saved_recipe_opens_as_it_was(qtbot: QtBot, page: PlanPage, stories: Path, tmp_path: Path) -> None:
+    heard = said(page.context)
     ready(qtbot, page, stories)
     file = tmp_path / "night.json"
     page._save(file, 100_000)
@@ -374,13 +517,13 @@ def test_a_saved_recipe_opens_as_it_was(
     assert not page.form.student.shape.back.isVisible()
 
 
-def test_the_draft_outlives_the_window(qtbot: QtBot, page: PlanPage, context: Context, stories: Path) -> None:
-    ready(qtbot, page, stories)
-    type_into(qtbot, page, page.form.student.target.text, "0.25x")
-    again = PlanPage(context)
+def test_the_draft_outlives_the_window(qtbot: QtBot, own_page: PlanPage, stories: Path) -> None:
+    ready(qtbot, own_page, stories)
+    type_into(qtbot, own_page, own_page.form.student.target.text, "0.25x")
+    again = PlanPage(own_page.context)
     qtbot.addWidget(again)
     again.opened()
-    assert again.draft() == page.draft()
+    assert again.draft() == own_page.draft()
     qtbot.waitUntil(lambda: settled(again), timeout=WAIT_MS)
 
 
@@ -391,43 +534,88 @@ def test_a_draft_of_another_version_is_left_behind() -> None:
     assert Draft.of_bytes(odd) is None
 
 
-def test_the_sample_fills_the_form(qtbot: QtBot, page: PlanPage, home: Home) -> None:
+def test_the_sample_fills_the_form(qtbot: QtBot, page: PlanPage) -> None:
     page.opened(sample=True)
     qtbot.waitUntil(lambda: page.draft().tokens == 250_000 and settled(page), timeout=WAIT_MS)
-    assert page.draft().recipe(1) == resources.sample.recipe(home)
+    assert page.draft().recipe(1) == resources.sample.recipe(page.context.home)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
 def test_a_measurement_goes_into_the_estimate_and_leaves_no_run(
-    qtbot: QtBot, page: PlanPage, home: Home, stories: Path
+    qtbot: QtBot, own_page: PlanPage, home: Home, stories: Path
 ) -> None:
-    assert not page.estimate.measure.isEnabled()
-    ready(qtbot, page, stories)
-    qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
+    assert not own_page.estimate.measure.isEnabled()
+    ready(qtbot, own_page, stories)
+    qtbot.mouseClick(own_page.estimate.measure, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
-    assert page.estimate.measure.text() == "Stop measuring"
+    assert own_page.estimate.measure.text() == "Stop measuring"
     [run] = runs.queue(home)
     assert json.loads(run.recipe_file.read_text())["kind"] == "measure"
     with JournalWriter(run.journal) as journal:
         journal.append(RunStarted("cpu", 4242, 0.0))
         journal.append(RunFinished({"tokens_per_second": 1234.0, "peak_memory_bytes": 700_000_000, "steps": 9}))
     runs.unqueue(run)
-    qtbot.waitUntil(lambda: "1.23K tokens/s" in page.estimate.time.reason.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "1.23K tokens/s" in own_page.estimate.time.reason.text(), timeout=WAIT_MS)
     qtbot.waitUntil(lambda: not run.path.exists(), timeout=WAIT_MS)
-    assert "Measured over 9 steps" in page.estimate.measured.text()
-    type_into(qtbot, page, page.form.student.target.text, "0.2x")
-    assert "Measured" not in page.estimate.measured.text()
+    assert "Measured over 9 steps" in own_page.estimate.measured.text()
+    type_into(qtbot, own_page, own_page.form.student.target.text, "0.2x")
+    assert "Measured" not in own_page.estimate.measured.text()
 
 
-def test_a_measurement_can_be_given_up(qtbot: QtBot, page: PlanPage, home: Home, stories: Path) -> None:
+def test_a_measurement_can_be_given_up(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
     ready(qtbot, page, stories)
     qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(runs.queue(home)) == 1, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(runs.queue(page.context.home)) == 1, timeout=WAIT_MS)
     qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: page.estimate.measure.text() == "Measure" and not runs.queue(home), timeout=WAIT_MS)
-    assert list(runs.all_runs(home)) == []
+    qtbot.waitUntil(
+        lambda: page.estimate.measure.text() == "Measure" and not runs.queue(page.context.home), timeout=WAIT_MS
+    )
+    assert list(runs.all_runs(page.context.home)) == []
+
+
+def test_a_measurement_goes_with_its_window(qtbot: QtBot, page: PlanPage, stories: Path) -> None:
+    home = page.context.home
+    ready(qtbot, page, stories)
+    for moment in (0, 1):  # while it is being made, and while it waits
+        measuring = Measuring(home, page)
+        assert page._planned is not None
+        measuring.start(page._planned)
+        qtbot.waitUntil(lambda moment=moment: len(runs.queue(home)) >= moment, timeout=WAIT_MS)  # type: ignore[misc]
+        measuring.close()
+        qtbot.waitUntil(lambda m=measuring: m._begins.ended and not list(runs.all_runs(home)), timeout=WAIT_MS)  # type: ignore[misc]
+
+
+def test_a_look_that_fails_after_the_end_says_nothing(
+    qtbot: QtBot, page: PlanPage, stories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready(qtbot, page, stories)
+    looks, gate, heard = threading.Semaphore(0), threading.Event(), said(page.context)
+
+    def look_at(home: Home, run: runs.RunFolder) -> None:
+        looks.release()
+        gate.wait(10)
+        raise RunTrouble(f"Run {run.id} can't be read.")
+
+    monkeypatch.setattr(measuring_module, "_look_at", look_at)
+    page.measure()
+    qtbot.waitUntil(lambda: looks.acquire(blocking=False), timeout=WAIT_MS)
+    qtbot.mouseClick(page.estimate.measure, Qt.MouseButton.LeftButton)
+    gate.set()
+    qtbot.waitUntil(lambda: page.estimate.measure.text() == "Measure", timeout=WAIT_MS)
+    qtbot.wait(50)
+    assert heard == []
+
+
+def test_measurements_of_dead_windows_are_removed_and_others_stay(home: Home, fake_run: Callable[..., Any]) -> None:
+    dead, living, other = (fake_run(home, state="queued") for _ in range(3))
+    for run in (dead, living):
+        (run.path / WATCHED).touch()
+    long_ago = time.time() - 2 * 3600
+    os.utime(dead.path / WATCHED, (long_ago, long_ago))
+    tidy(home)
+    assert [run.id for run in runs.all_runs(home)] == sorted(run.id for run in (living, other))
 
 
 # --- room -------------------------------------------------------------------------------------------------------------
@@ -454,6 +642,18 @@ def test_a_size_said_in_every_kind_means_the_same(home: Home) -> None:
         text = restate(kind, 800_000, 2_000_000, "int8")  # type: ignore[arg-type]
         made = plan(home, parse_target(text), FIRST_TEACHER)
         assert made.student_params == pytest.approx(800_000, rel=0.02)
+
+
+def test_the_budget_from_which_a_small_student_costs_double_is_marked(qtbot: QtBot, page: PlanPage) -> None:
+    assert page._planned is not None
+    assert page._planned.plan is not None
+    student = page._planned.plan.student_exact
+    mark = next(mark for mark in page.form.data.slider.marks._marks if mark.text == "Harm's law")
+    best, _ = law.chinchilla_optimum(6 * student * mark.value)
+    assert student / best == pytest.approx(law.CRITICAL_SIZE)
+    assert law.harms_law(law.CRITICAL_SIZE).overhead == pytest.approx(1.0, abs=0.1)
+    assert "de Vries" in mark.hint
+    assert "Harm's law" in page.form.data.slider.marks.accessibleName()
 
 
 def test_every_step_of_a_shape_holds_together() -> None:

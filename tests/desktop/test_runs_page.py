@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from made_up import Alive
 from PySide6.QtCore import QCoreApplication, QEvent, QItemSelectionModel, QMimeData, QPoint, QPointF, Qt
-from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtGui import QDropEvent, QGuiApplication, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -282,6 +282,68 @@ def test_a_discarded_run_is_gone(opened: Callable[[], Opened], qtbot: QtBot, ali
     assert not living.run.path.exists()
 
 
+def test_a_run_that_finishes_while_the_question_is_open_goes_to_the_trash_and_comes_back(
+    opened: Callable[[], Opened], qtbot: QtBot, alive: Callable[..., Alive]
+) -> None:
+    one = opened()
+    living = alive(name="living", steps=10)
+    one.wait_for(1)
+    one.pick(living.run)
+    qtbot.mouseClick(one.page.remove, Qt.MouseButton.LeftButton)
+    living.finish()
+    one.answer("Discard")
+    qtbot.waitUntil(lambda: "had ended meanwhile" in one.said[-1].text)
+    one.wait_for(0)
+    undo = one.said[-1].action
+    assert undo is not None
+    undo()
+    one.wait_for(1)
+    assert one.state(living.run) == "finished"
+
+
+def test_of_several_brought_back_one_that_is_refused_does_not_hold_the_others(
+    opened: Callable[[], Opened], fake_run: Fake, qtbot: QtBot
+) -> None:
+    one = opened()
+    home = one.context.home
+    a, b, c = (fake_run(home, name=name, steps=3) for name in "abc")
+    thrown = [trash.throw_away(home, run) for run in (a, b, c)]
+    a.path.mkdir()
+    one.wait_for(0)
+    one.page.run_actions.bring_back(thrown)
+    one.wait_for(2)
+    assert one.said[-1].level == "error"
+    assert one.said[-1].text.startswith("2 runs are back. Run ")
+    assert a.id in one.said[-1].text
+
+
+def test_a_refused_name_does_not_stay_in_the_table(opened: Callable[[], Opened], fake_run: Fake, qtbot: QtBot) -> None:
+    one = opened()
+    run = fake_run(one.context.home, name="before")
+    one.wait_for(1)
+    before = one.names()
+    run.meta_file.write_text("{")
+    assert one.page.model.setData(one.page.model.index_of(run.id), "after")
+    qtbot.waitUntil(lambda: any("can't be read" in message.text for message in one.said))
+    assert "after" not in one.names()
+    assert before == ["before"]
+
+
+def test_a_filter_that_hides_every_run_shows_none_below(
+    opened: Callable[[], Opened], fake_run: Fake, qtbot: QtBot
+) -> None:
+    one = opened()
+    fake_run(one.context.home, name="one", steps=3)
+    one.wait_for(1)
+    one.page.filter.setText("zebra")
+    assert not one.page.detail.isVisible()
+    fake_run(one.context.home, name="two", steps=3)
+    one.wait_for(2)
+    assert not one.page.detail.isVisible()
+    one.page.filter.clear()
+    assert one.page.detail.isVisible()
+
+
 def test_stopped_runs_are_resumed_and_waiting_ones_taken_out(
     opened: Callable[[], Opened], fake_run: Fake, qtbot: QtBot
 ) -> None:
@@ -510,6 +572,32 @@ def test_the_log_is_followed_and_copied(opened: Callable[[], Opened], fake_run: 
     assert log.text.verticalScrollBar().value() == log.text.verticalScrollBar().maximum()
     qtbot.mouseClick(log.copy, Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text().endswith("line 299")
+
+
+def test_what_is_selected_in_the_log_stays_selected_as_lines_come(
+    opened: Callable[[], Opened], fake_run: Fake, qtbot: QtBot
+) -> None:
+    one = opened()
+    run = fake_run(one.context.home, steps=3)
+    run.log.write_text("𝄞 one\ntwo\n10%", encoding="utf-8")
+    one.wait_for(1)
+    log = one.page.detail.log
+    one.page.detail.tabs.setCurrentWidget(log)
+    qtbot.waitUntil(lambda: "10%" in log.text.toPlainText())
+    assert log.text.find("two", QTextDocument.FindFlag.FindBackward) or log.text.find("two")
+    with run.log.open("a", encoding="utf-8") as stream:
+        stream.write("\r20%\nthree\n")
+    log.look()
+    qtbot.waitUntil(lambda: log.text.toPlainText() == "𝄞 one\ntwo\n20%\nthree\n")
+    assert log.text.textCursor().selectedText() == "two"
+    log.text.selectAll()
+    run.log.write_text("anew\n", encoding="utf-8")
+    log.look()
+    qtbot.wait(200)
+    assert "three" in log.text.textCursor().selectedText()
+    log.text.moveCursor(QTextCursor.MoveOperation.Start)
+    log.look()
+    qtbot.waitUntil(lambda: log.text.toPlainText() == "anew\n")
 
 
 def test_the_page_opens_at_a_run_even_one_that_is_not_listed_yet(

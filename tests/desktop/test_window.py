@@ -107,9 +107,52 @@ def test_closing_with_a_living_run_asks_once_and_remembers(
 
     _answer(window, lambda question: question.stop, remember=True)
     window.close()
-    assert not window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
     assert one.run.stop_wish() == "keep"
     assert window.context.settings.on_close == "stop"
+
+
+def test_stopping_on_closing_empties_the_queue_too_and_a_disk_that_refuses_keeps_the_window(
+    window: Window,
+    qtbot: QtBot,
+    alive: Callable[..., Alive],
+    fake_run: Callable[..., RunFolder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, waiting = alive(name="tonight"), fake_run(window.context.home, name="later", state="queued")
+    qtbot.waitUntil(lambda: len(window.context.live.rows) == 2, timeout=5000)
+    window.context.settings.on_close = "stop"
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            "core.runs.write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device", "/d"))
+        )
+        window.close()
+        qtbot.waitUntil(lambda: "No space left" in window.messages.text.text(), timeout=5000)
+    assert window.isVisible()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
+    assert one.run.stop_wish() == "keep"
+    assert waiting.position() is None  # nothing starts after the window has gone
+
+
+def test_an_undo_outlives_the_next_message_and_has_a_key(window: Window, qtbot: QtBot) -> None:
+    undone: list[bool] = []
+    window.context.say("tonight is in the trash.", action_text="Undo", action=lambda: undone.append(True))
+    window.context.say("Another has finished.", "good")
+    window.messages.close_button.click()
+    assert window.messages.text.text() == "tonight is in the trash."
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert undone == [True]
+    assert not window.messages.isVisible()
+
+
+def test_a_report_of_an_error_names_no_person_and_no_place(window: Window, qtbot: QtBot) -> None:
+    window.bug(f"ValueError: {Path.home()}/secret/x.txt", f"File {Path.home()}/secret/x.py")
+    qtbot.mouseClick(window.messages.report, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "clipboard" in window.messages.text.text(), timeout=10_000)
+    copied = QApplication.clipboard().text()
+    assert "ValueError: ~/secret/x.txt" in copied
+    assert f"{Path.home()}/" not in copied
 
 
 def test_kept_running_nothing_is_asked_of_the_run(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
@@ -210,7 +253,8 @@ def all_pages(self):
     QTimer.singleShot(1500, QApplication.quit)
 w.Window.open_first = all_pages
 application.run_window(sys.argv[1], quit_after_first_paint=False)
-print(json.dumps(sorted(w.modules_loaded() & {"torch", "transformers", "datasets", "accelerate", "peft", "pandas"})))
+loaded = {name.split(".")[0] for name in sys.modules}
+print(json.dumps(sorted(loaded & {"torch", "transformers", "datasets", "accelerate", "peft", "pandas"})))
 print(json.dumps(sorted(made[0]._pages)))
 """
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HF_HUB_CACHE": str(tmp_path / "hub")}
