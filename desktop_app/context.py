@@ -44,6 +44,7 @@ class Context(QObject):
 
     said = Signal(object)  # Message
     wished = Signal(object)  # Wish
+    sample_wanted = Signal()  # the main job on the built-in sample, at once
 
     def __init__(
         self, home: Home, parent: QObject | None = None, charts_ready: Callable[[], bool] = lambda: True

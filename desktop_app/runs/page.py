@@ -335,7 +335,7 @@ class RunsPage(Page):
         if name == "look":
             self.context.live.look()
         elif name == "sample":
-            self.context.open("plan", sample=True)
+            self.context.sample_wanted.emit()
         else:
             self.context.open("plan")
 

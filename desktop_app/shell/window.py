@@ -128,6 +128,7 @@ class Window(QMainWindow):
         context, live = self.context, self.context.live
         context.said.connect(self._say)
         context.wished.connect(self.open)
+        context.sample_wanted.connect(self.distill_sample)
         context.settings.changed.connect(self._setting_changed)
         context.shelf.troubled.connect(context.trouble)
         live.listed.connect(self._listed)

@@ -102,8 +102,8 @@ def test_without_runs_the_page_says_what_will_come_and_offers_the_way(
     one.wait_for(0)
     qtbot.waitUntil(lambda: one.page.empty.title.text() == "No runs yet.")
     button = next(b for b in one.page.empty.findChildren(type(one.page.remove)) if b.text() == "Distill the sample")
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert one.wished == [Wish("plan", {"sample": True})]
+    with qtbot.waitSignal(one.page.context.sample_wanted):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 def test_alive_and_waiting_runs_stand_above_the_others_in_the_order_of_the_queue(
