@@ -114,10 +114,9 @@ def apply(app: QApplication, scheme: Scheme) -> None:
     font = app.font()
     font.setPixelSize(BODY)
     app.setFont(font)
-    # the sheet goes first: what paints itself on the palette's change must find all of the new look
     if app.styleSheet() != (sheet := style_sheet(_active)):  # each time dresses every widget there is
+        app.setPalette(_palette(_active))  # before the sheet, which keeps for each widget the palette it finds
         app.setStyleSheet(sheet)
-        app.setPalette(_palette(_active))
 
 
 def follow_system(app: QApplication, scheme: Callable[[], Scheme]) -> None:
