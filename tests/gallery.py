@@ -196,6 +196,7 @@ def scenes() -> list[Scene]:
         Scene("plan-loading", "full", lambda w: _open(w, "plan", start=False)),
         Scene("plan-first", "empty", lambda w: _open(w, "plan")),
         Scene("plan-sample", "full", lambda w: _open(w, "plan", sample=True, seconds=4.0)),
+        Scene("plan-ready", "empty", lambda w: _open(w, "plan", sample=True, seconds=4.0)),
         Scene("plan-problems", "empty", _plan_with_problems),
         Scene("plan-rtl", "full", lambda w: _open(w, "plan", sample=True, seconds=4.0), right_to_left=True),
         Scene("runs-empty", "empty", lambda w: _open(w, "runs")),

@@ -2,6 +2,96 @@
 <!DOCTYPE TS>
 <TS version="2.1">
 <context>
+    <name></name>
+    <message>
+        <source>The data folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a folder where Stillroom may keep its runs, or close it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose a folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>AboutDialog</name>
+    <message>
+        <source>About Stillroom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Include paths and names of mine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy report</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distill language models on your own workstation. Nothing leaves it unless you ask.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It rests on these libraries:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Without this, your folder becomes ~ and your and your computer&apos;s names go.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stillroom&apos;s icon, a pot still</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Version %s, licence %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Libraries and their licences</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Library</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Version</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Licence</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>not stated</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The report is being gathered.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Gathering the report…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied %d lines, with paths and names. Read them before you send them.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied %d lines. Your folder, your name and your computer&apos;s name are taken out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>AmountEdit</name>
     <message>
         <source>%s is no number.</source>
@@ -102,7 +192,7 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>They need no window: kept running, they go on, those that wait start in their turn, and the window finds them when it opens again. Stopped, each saves a checkpoint first and can be resumed.</source>
+        <source>They need no window: kept running, they go on, those that wait start in their turn, and the window finds them when it opens again. Stopped, each saves a checkpoint first, those that wait leave the queue, and all can be resumed.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -134,6 +224,265 @@
     </message>
     <message>
         <source>Search commands</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>CurvesPanel</name>
+    <message>
+        <source>by steps</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by FLOPs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What the x axis counts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Total</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cross-entropy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distillation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Part of the loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Bits per byte</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Agreement with the teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Held-out figure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss, figures, learning rate and gradient norm on a log scale</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>More plots</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>More plots: learning rate and gradient norm</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reset zoom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reset zoom: show all and follow (0)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export: save the plots or their points</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Picture (PNG)…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Drawing (SVG)…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>All points (CSV)…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Smoothing</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Smoothing: exponential moving average; the raw line stays visible under it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>nats per token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Held-out text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Throughput</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>tokens per second</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Memory</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Learning rate</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Gradient norm</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Total, held out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>CE, held out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>KD, held out</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The FLOPs of %s are not known: its plan doesn&apos;t say how many a token takes.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>by FLOPs (not known)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No run is chosen.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reading the journal…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It ended before there was anything to draw here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The loss appears here after the first step.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The figures on held-out text appear here after the first evaluation.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokens per second appear here after the first steps.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The memory in use appears here after the first step.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The learning rate appears here after the first step.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The gradient norm appears here after the first step.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Held-out loss</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Step %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s FLOPs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Newest</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>checkpoint</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>resumed here</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Points without a value (× on the axis):</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Points without a value or not above zero, which a log scale can&apos;t show (× on the axis):</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>; and %s more lines</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Drawings (*.svg)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>curves</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -205,6 +554,14 @@
     </message>
     <message>
         <source>About %s tokens in the text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Beyond about %s tokens this student is under %s of the best size for its compute; without a teacher a model of that size takes %s more compute to reach the same loss, and more and more. Source: %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Harm&apos;s law</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -355,10 +712,6 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Family</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Entries</source>
         <translation type="unfinished"></translation>
     </message>
@@ -427,6 +780,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>and %d older ones</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>taught in it</source>
         <translation type="unfinished"></translation>
     </message>
@@ -491,6 +848,14 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>%s on disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>and %d more; %s on disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The folder can&apos;t be read: %s.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -498,12 +863,101 @@
         <source>Files</source>
         <translation type="unfinished"></translation>
     </message>
+</context>
+<context>
+    <name>DeviceCard</name>
     <message>
-        <source>and %d more, %s</source>
+        <source>Automatic</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Files: %s on disk</source>
+        <source>Where it runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s (not on this machine)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s free of %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>EstimatePanel</name>
+    <message>
+        <source>Measure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs a few real steps on this machine, so that the time rests on more than arithmetic.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s tokens/s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s (from %s to %s)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s of disk (from %s to %s)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Assumed: %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measured over %d steps: %s tokens/s, %s of memory at the most.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A few real steps on this machine make the time more certain.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop measuring</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>FailureCard</name>
+    <message>
+        <source>Details of the failure</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Details</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy report</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It was at step %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>starting</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It crashed in the phase “%s” at step %s: its process is gone and said nothing.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Nothing was saved yet. “Resume” starts it again; the log may say more.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The checkpoint of step %s is whole, and “Resume” goes on from there; the log may say more.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -527,13 +981,6 @@
     </message>
     <message>
         <source>Add a folder</source>
-        <translation type="unfinished"></translation>
-    </message>
-</context>
-<context>
-    <name>Filter</name>
-    <message>
-        <source>broken</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -591,17 +1038,13 @@
         <source>Click on a dot to choose a teacher.</source>
         <translation type="unfinished"></translation>
     </message>
-    <message numerus="yes">
-        <source>%n model(s) at hand, </source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-        </translation>
+    <message>
+        <source>Models at hand: %d. </source>
+        <translation type="unfinished"></translation>
     </message>
-    <message numerus="yes">
-        <source>%n run(s) of your own.</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-        </translation>
+    <message>
+        <source>Runs of your own: %d.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Left and right change the student, up and down choose the teacher.</source>
@@ -629,6 +1072,25 @@
     </message>
 </context>
 <context>
+    <name>LawPanel</name>
+    <message>
+        <source>The law is being drawn…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>More about this</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A second opinion. %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Your own law. %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>LawPlane</name>
     <message>
         <source>Student size</source>
@@ -644,6 +1106,147 @@
     </message>
     <message>
         <source>2–3.33 times</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>LineageView</name>
+    <message>
+        <source>Lineage of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking for teachers and students…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Nothing is known above or below this run yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%.3f bits/byte</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>not on this machine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>This run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Evaluation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>LogView</name>
+    <message>
+        <source>Log of the engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Follow</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep the end in sight as lines come</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reading the log…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>… the beginning is left out; the file has it all
+</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The engine has printed nothing.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>Measuring</name>
+    <message>
+        <source>Preparing the measurement…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ending the measurement…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The measurement ended early (%s). %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The measurement gave no speed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Try it again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measuring a few steps…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Before the measurement: %s…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>starting the engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The measurement&apos;s run was removed meanwhile.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>MemoryBar</name>
+    <message>
+        <source>Other programs hold %s of the device&apos;s %s (hatched).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What the run takes of the device&apos;s memory will stand here, part by part.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s of %s free%s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s%s do not fit: %s more than the %s that are free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>: it may not fit</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -725,6 +1328,166 @@
     <name>ModelView</name>
     <message>
         <source>Models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Made here</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>ModelsPage</name>
+    <message>
+        <source>Add a folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Look again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pick a model to see what it is made of.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Try again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter by name, source, precision…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking for models…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No models yet.
+Add a folder that holds a model (config.json with .safetensors files), or drop it here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No model has all these words.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add a folder of models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Added %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Added %d models.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Drop a folder of models anywhere on this page to add it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Look for models again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use as teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use as student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy path</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forget</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete from disk…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No model is picked.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It can&apos;t be used: %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>An adapter can&apos;t teach by itself: it works on top of its base model.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Quantized weights can&apos;t be trained.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>An adapter can&apos;t be a student by itself.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Only what you added can be forgotten.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Its folder is still being looked up.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The folder can&apos;t be read: %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The sample belongs to the program and stays.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It lies in the Hub cache, which other programs share: delete it there (hf cache rm).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It isn&apos;t known where it comes from, so it is left alone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It is a link to another place: delete it in a file manager.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It lies outside the folders that you added or that runs made.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The run %s is using it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Its folder holds more than a model (%s): delete it in a file manager.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No file manager opened %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied the path.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -863,6 +1626,17 @@
     </message>
 </context>
 <context>
+    <name>Notices</name>
+    <message>
+        <source>Warning</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Notice</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>Notifier</name>
     <message>
         <source>%s has finished.</source>
@@ -933,6 +1707,220 @@
     </message>
 </context>
 <context>
+    <name>Overview</name>
+    <message>
+        <source>Overview of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d lines of its journal can&apos;t be read and are left out: somebody edited the file, or a disk failed.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d lines of its journal come from another version of Stillroom and are kept, but not shown.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>PairLines</name>
+    <message>
+        <source>Good</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mind</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>In the way</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Not known</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>Picture</name>
+    <message>
+        <source>A large teacher, an arrow, a small student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher, 2.5 times the size</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>PlanForm</name>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Data · budget</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Objective</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Device</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>PlanPage</name>
+    <message>
+        <source>Plan a student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open recipe…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save recipe…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Planning…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The law</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>On this machine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Start what the plan says</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a teacher&apos;s folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measure the speed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d models were found; %s teaches.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ctrl+Return</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Starting…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Planning, then starting…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking for models…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mend 1 problem first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mend %d problems first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Add to the queue (%d before it)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The run is being started.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The plan is not made yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A measurement needs a plan without problems.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipes (*.json)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A recipe needs a student and text. Mend what stands in red first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save the recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The recipe is in %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s holds no model (a folder with config.json and safetensors files) and no text.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>not a plain file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s (%s) is no model folder, no text and no recipe, so nothing was done with it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Train %s without a teacher on %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distill %s → %s on %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>Plot</name>
+    <message>
+        <source>step %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s FLOPs</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>Rail</name>
     <message>
         <source>Pages</source>
@@ -940,6 +1928,459 @@
     </message>
     <message>
         <source>Help</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>ReadOut</name>
+    <message>
+        <source>Values of all lines</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>RecipeView</name>
+    <message>
+        <source>Setting</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipe of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save recipe…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no recipe that can be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>As it is in the file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Asked for</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Left as it comes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Save recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipes (*.json)</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>Removal</name>
+    <message>
+        <source>Forgot %s; its files stay.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Forgot %s with its %d models; the files stay.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Frees %s: %d files in %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The folder goes to the trash of your desktop.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete %s from disk?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>These runs could not go on without it: %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The run that made it stays, without its model.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>These learnt from it and stay usable: %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s is in the trash of your desktop.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash did not take %s: this disk may have none.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Deleting it for good frees %s and can&apos;t be undone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete %s for good?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete for good</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s is deleted; %s are free.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stillroom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>ResultsCard</name>
+    <message>
+        <source>Open the student&apos;s folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use as a teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>So far</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Before</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>After</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>At first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Now</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Model</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>RunActions</name>
+    <message>
+        <source>Stop and keep</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Duplicate and edit</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discard…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rename</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tags…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy id</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pick a run first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pick one run alone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It is stopping already.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It has ended already.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It has finished. “Run again” starts another like it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It waits in the queue.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It is alive.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It is not alive. “Delete” moves it to the trash.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A run that is alive can&apos;t be deleted. Stop it first, or discard it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Its recipe can&apos;t be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Only a distillation can be edited on the Plan page.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs wait to go on.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>One run waits to go on.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The new student is not copied to %s, for there is one already.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d new runs wait to start.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>One new run waits to start.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discard “%s”?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discard %d runs?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discard</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It ends at once, and its checkpoints and curves are removed. This can&apos;t be undone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Step %s of %s is done.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“Stop and keep” saves a checkpoint instead, and it can go on later.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discarding “%s” …</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Discarded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“%s” had ended meanwhile; it is in the trash.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs had ended meanwhile; they are in the trash.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete “%s”?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Delete %d runs?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Its student is used by %s, which can&apos;t be resumed or run again without it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move to the trash</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“%s” is in the trash.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs are in the trash.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs are back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>One run is back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No program opens folders here. The path %s is copied.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied: %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>And %d more.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>RunDetail</name>
+    <message>
+        <source>Untick all</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>About the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Samples</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Lineage</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The recipe is in %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The log is copied.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The curves are those of the ticked run.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The curves are those of the %d ticked runs.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The report is on the clipboard. It holds no personal paths.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>RunHeader</name>
+    <message>
+        <source>Progress of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>it starts when a device is free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>reading its journal…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>still reading its journal…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop and keep</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Take out of the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run again</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1055,6 +2496,101 @@
     </message>
 </context>
 <context>
+    <name>RunsPage</name>
+    <message>
+        <source>Runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter by words, state:failed, tag:…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Filter the runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ctrl+F. Words of name, state, teacher or tags; state:failed, tag:night, device:cpu</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>More actions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Sort runs as they queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Untick all runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open the trash…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d of %d</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No run has “%s”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Clear the filter</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The runs can&apos;t be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Look again</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking for runs…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No runs yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A run distills a student from a teacher. Its curves, samples and results appear here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distill the sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Plan a student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move up in the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move down in the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pick a run first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It does not wait in the queue.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No run is ticked.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>RunsTable</name>
     <message>
         <source>Runs</source>
@@ -1066,6 +2602,327 @@
     </message>
     <message>
         <source>Name of the run</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>SamplesView</name>
+    <message>
+        <source>Samples of what the student writes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What the student writes appears here at each evaluation.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Step %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>SettingsPage</name>
+    <message>
+        <source>As the system</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Light</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Dark</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Ask</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep them running</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stop and keep them</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tell me when a run ends or fails</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy path</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use another folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Empty trash…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy command</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copy report</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Theme</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>As the system: it follows the desktop, by day and by night.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Language</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Look</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>English.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>English; there is no translation into %s yet. Numbers are written the same way everywhere.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>When the window closes and runs are alive</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs don&apos;t need the window. Stopped ones keep a checkpoint and resume where they were.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Everything that Stillroom writes</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Runs, their students, the index of models and these settings. Models you add stay where they are.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Data folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Devices</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Versions</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Changes hold until the window closes: window.ini in the data folder can&apos;t be written.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Looking for devices…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Measuring the disk use…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash is being measured.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs and their students</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Checkpoints</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Trash</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The sample&apos;s stories</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Index of runs and models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s in all</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s, %s free on this disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash is empty.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s (%s)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s of %s free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d cores</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s: %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>bf16</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>no bf16</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Memory in use on %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stillroom %s, Python %s, Qt %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No file manager opened %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Choose another data folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>That is the folder in use.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s can&apos;t be written to. Choose a folder you may write to.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Nothing is changed yet. To take your runs along, stop them, close Stillroom and copy everything from the folder above into the new one. Then start Stillroom with this command, or set STILLROOM_HOME for good:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stillroom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Empty the trash of deleted runs?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>This frees %s. The runs in it can&apos;t be brought back afterwards.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Empty trash</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Keep</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash is being emptied.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash is empty; %s are free again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The report is being gathered.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Copied the report. Your folder, your name and your computer&apos;s name are taken out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open the data folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>ShapeDrawing</name>
+    <message>
+        <source>1 layer</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d layers</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>1 head</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d heads</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d wide</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d layers, %d wide, %d neurons, %d heads (%d for keys and values), %d tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The shapes of teacher and student will be drawn here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Its shape follows from its size.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1115,6 +2972,10 @@
         <source>%s parameters</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>%s · %d layers · %d wide · %s heads · %d neurons</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>StudentCard</name>
@@ -1152,6 +3013,33 @@
     </message>
     <message>
         <source>Begins with random weights: any shape is possible, and the way is the longest.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>TagsDialog</name>
+    <message>
+        <source>Tags</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Known tags</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>New tags, parted by commas</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Set tags</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cancel</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1246,7 +3134,11 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%s is no size. Write a share (0.4x), a size (1.3M), memory (2 GB) or a speed (30 tok/s).</source>
+        <source>Choose the folder of a model, or another way to say the size.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“%s” is no size. Write a share (0.4x), a size (1.3M), memory (2 GB) or a speed (30 tok/s).</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1286,6 +3178,37 @@
     </message>
 </context>
 <context>
+    <name>TrashDialog</name>
+    <message>
+        <source>Trash</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Deleted runs stay here for %d days.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The trash is empty.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Deleted runs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Bring back</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Pick a run first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>UnitStepper</name>
     <message>
         <source>Less</source>
@@ -1305,6 +3228,57 @@
     </message>
     <message>
         <source>No valid number lies beyond this one.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>WelcomePage</name>
+    <message>
+        <source>Distill the sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model folder…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>What is this?</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Straight to the workbench</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Welcome to Stillroom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distill a small language model from a larger one, on this machine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A built-in teacher, generated stories, a student of 40 % of its size. A few minutes on a CPU, no download.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A folder with config.json and .safetensors files becomes your teacher. Or drop it anywhere here.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Nothing leaves this machine: no account, no telemetry, no download that you did not ask for.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Open a model folder</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A teacher, the larger model, reads text and says at each place how likely every next token is. A student, cut from it or built anew, learns to say the same. It is smaller and quicker, and better than if it had read the text alone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Which teacher? A study finds the best one about 2.5 times its student: a larger one is harder to follow, a smaller one knows too little. Stillroom draws this law for your models, and says where it stops being sure.</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1371,6 +3345,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Undo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Search commands</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1391,6 +3369,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>nothing to undo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>nothing is running</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1404,9 +3386,186 @@
     </message>
 </context>
 <context>
+    <name>_Bar</name>
+    <message>
+        <source>Free: %s. The thin line shows how far the run may reach: %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>_FamilyMark</name>
     <message>
         <source>Family %s, fingerprint %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>dropped</name>
+    <message>
+        <source>a picture</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>a script or program</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>a text or data file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>an archive; unpack it first</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>a file made for running a model, not for training it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>a file of weights that can&apos;t be opened safely</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>a file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is nothing at %s any more.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s can&apos;t be read: %s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s holds no model, two levels down.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s is %s (%s).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s A model is a folder with config.json and .safetensors files.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>facts</name>
+    <message>
+        <source>Plan</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Chosen by Stillroom</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>On disk</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Steps</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Training tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>One step</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%d × %d blocks of %d = %s tokens</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%.1f times the student</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Teacher</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Computation</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s FLOPs</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>%s parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Id</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Device</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Made</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Started</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>From start to end</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Attempts</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>step %s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Last checkpoint</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Made from run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Checkpoints</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Tokenised text</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Journal and log</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>All of it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Folder</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1426,6 +3585,10 @@
     </message>
     <message>
         <source>Sample</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>broken</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -1484,15 +3647,31 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>%d %%</source>
+        <source>%d before it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Bits per byte</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Perplexity</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cross-entropy, nats a token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Distance from the teacher, nats a token</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Agrees with the teacher</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <source>next</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>number %d</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
