@@ -115,7 +115,7 @@ GUIDED_LOGITS = 8.0  # logits of both, three log-probabilities, and what the div
 ALONE_LOGITS = 3.5
 ALLOCATOR_SHARE = {"cpu": 0.2}  # measured: blocks that the C library keeps between uses; a GPU's own allocator:
 ALLOCATOR_SHARE_OF_GPU = 0.1
-PROCESS_BYTES = {"cpu": 500_000_000}  # measured: Python with torch and transformers; elsewhere the CUDA context:
+PROCESS_BYTES = {"cpu": 400_000_000}  # measured: Python with torch and transformers; elsewhere the CUDA context:
 PROCESS_BYTES_ON_GPU = 600_000_000
 
 
@@ -468,7 +468,7 @@ def flops_per_token(size: Size, sequence: int, passes: int) -> float:
     return passes * (2.0 * (size.non_embedding + shape.vocabulary * shape.hidden) + scores)
 
 
-START_SECONDS = 15.0  # measured on 2 shared cores: imports, tokenising a few MB, loading
+START_SECONDS = 10.0  # measured on 2 shared cores: imports, tokenising a few MB, loading
 EVALUATION_SECONDS = 1.0  # measured there: the text sample, whatever the held-out text takes
 
 
