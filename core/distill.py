@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.objectives import OBJECTIVES, Objective, Source
 from core.recipe import Problem, Recipe
 from core.shapes import Shape
 
@@ -23,6 +24,16 @@ class DistillRecipe(Recipe):
 
     teacher: str | None = Field(
         None, description="The teacher's folder. Empty only for plain training of a given student."
+    )
+    more_teachers: tuple[str, ...] = Field(
+        (), description="Further teachers of the same tokenizer; the first is the one that a student is cut from."
+    )
+    teacher_weights: tuple[float, ...] = Field(
+        (), description="How much each teacher counts in the mean, the first one first; by default all the same."
+    )
+    mixture: Literal["mean", "lowest-ce"] = Field(
+        "mean",
+        description="Of several teachers: the weighted mean of their distributions, or for each document the one that reads it best.",
     )
     use_teacher: bool = Field(
         True,
@@ -72,16 +83,73 @@ class DistillRecipe(Recipe):
     beta2: float = Field(0.95, ge=0, lt=1)
     clip: float = Field(1.0, gt=0, description="Gradients are scaled down to this norm.")
 
+    objective: Objective = Field("forward_kl", description="How the student's distribution is held to the teacher's.")
     ce_weight: float = Field(
         0.5, ge=0, le=1, description="a: the share of plain cross-entropy; the rest follows the teacher (MiniMA: 0.5)."
     )
+    balance: Literal["fixed", "auto"] = Field(
+        "fixed",
+        description="auto: the teacher's part is scaled to the size of the cross-entropy as training goes, so that the weight means a share.",
+    )
     temperature: float = Field(1.0, gt=0, le=20, description="τ: softens both distributions (MiniMA: 1).")
+    jsd_beta: float = Field(0.5, ge=0, le=1, description="β: 0 is forward KL, 1 is reverse KL.")
+    skew_alpha: float = Field(0.1, ge=0, lt=1, description="α: how much of the other distribution is mixed in.")
+    clip_mass: float = Field(0.95, gt=0, le=1, description="Classes are kept until they hold this much of p.")
+    sinkhorn_epsilon: float = Field(0.1, gt=0, description="ε: how blurred the transport is.")
+    hidden_weight: float = Field(0.0, ge=0, description="Weight of the hidden states' error beside the objective.")
+    relation_weight: float = Field(0.0, ge=0, description="Weight of the attention relations beside the objective.")
+    answers_only: bool = Field(
+        False, description="Only answers are learnt, of data that has prompts and answers; else all of the text."
+    )
+
+    source: Source = Field(
+        "corpus",
+        description="What the teacher is asked: corpus, the text as it stands; cache, the same from its kept answers; "
+        "on-policy, what the student writes.",
+    )
+    cache: str | None = Field(
+        None,
+        description="The folder of the cached answers; by default one is made, or found again, in the data folder.",
+    )
+    top_k: int = Field(50, ge=1, description="Likeliest tokens that a cache keeps at each position.")
+    tail: Literal["bucket", "sample"] = Field(
+        "bucket",
+        description="What a cache keeps of the rest: its mass, as one more class (slightly biased, no noise), or nothing, "
+        "with the classes drawn at random by probability instead (unbiased, forward KL only).",
+    )
+    on_policy_share: float = Field(
+        0.5, ge=0, le=1, description="λ: the share of blocks in which the student writes the text itself (GKD: 0.5)."
+    )
+    sampling_temperature: float = Field(0.9, gt=0, le=5, description="Of what the student writes (GKD: 0.9).")
+    new_tokens: int | None = Field(
+        None, ge=1, description="Tokens that the student writes after a beginning; by default half a block at most."
+    )
+    teacher_mix: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="α: how much of the teacher's distribution the student's words are drawn from, weighed back by importance (MiniLLM: 0.2).",
+    )
 
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the device has it."
     )
     save_precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of the student's file. auto: as the model it comes from."
+    )
+    teacher_precision: Literal["auto", "float32", "bfloat16", "int8", "int4"] = Field(
+        "auto", description="Of the teacher's weights. auto: as the arithmetic; int8 and int4 need bitsandbytes."
+    )
+    teacher_device: str | None = Field(None, description="A device of its own for the teacher, as cuda:1.")
+    chunk_rows: int | None = Field(
+        None, ge=1, description="Positions whose scores over the vocabulary are held at once; by default about 32 MB."
+    )
+    processes: int = Field(1, ge=1, le=1024, description="Processes that share the steps, one a device.")
+    launch: Literal["direct", "accelerate"] = Field(
+        "direct", description="accelerate: through `accelerate launch`, as several processes need."
+    )
+    strategy: Literal["ddp", "fsdp"] = Field(
+        "ddp", description="Of several processes: each holds the student (ddp), or a part of it (fsdp)."
     )
     gradient_checkpointing: bool = Field(False, description="Half the activations' memory for about a third more time.")
     evaluate_every: int | None = Field(
@@ -104,6 +172,11 @@ class DistillRecipe(Recipe):
     def guided(self) -> bool:
         """True if the teacher's distribution is part of the loss."""
         return self.teacher is not None and self.use_teacher
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All teachers, the first one first."""
+        return (() if self.teacher is None else (self.teacher,)) + self.more_teachers
 
     def title(self) -> str:
         if self.name:
@@ -152,6 +225,7 @@ class DistillRecipe(Recipe):
                         "Name another place.",
                     )
                 )
+        found.extend(self._objective_problems())
         if self.shape is not None and self.sequence_length is not None and self.sequence_length > self.shape.context:
             found.append(
                 Problem(
@@ -168,6 +242,76 @@ class DistillRecipe(Recipe):
                 Problem(
                     field="batch_tokens",
                     text=f"One step holds at least one block of {self.sequence_length} tokens. Raise it, or shorten the sequence.",
+                )
+            )
+        return found
+
+    def _objective_problems(self) -> list[Problem]:
+        """What objective, source, teachers and processes have against each other."""
+        found = []
+
+        def say(field: str, text: str) -> None:
+            found.append(Problem(field=field, text=text))
+
+        facts = OBJECTIVES[self.objective]
+        if self.more_teachers and self.teacher is None:
+            say("more_teachers", "There are further teachers, but no first one. Name it as the teacher.")
+        for folder in self.more_teachers:
+            if not Path(folder).is_dir():
+                say("more_teachers", f"There is no folder {folder}. Choose a model folder.")
+        if self.teacher_weights and len(self.teacher_weights) != len(self.teachers):
+            say(
+                "teacher_weights",
+                f"{len(self.teacher_weights)} weights for {len(self.teachers)} teachers. Give one for each, or none.",
+            )
+        elif self.teacher_weights and (min(self.teacher_weights) < 0 or sum(self.teacher_weights) <= 0):
+            say("teacher_weights", "The weights of the teachers must be 0 or more, and not all 0.")
+        if not self.guided:
+            return found
+        if self.more_teachers and facts.needs in ("states", "text"):
+            say("objective", f"{facts.title} follows one teacher. Leave the others out, or choose a divergence.")
+        if self.source == "cache":
+            found.extend(self._cache_problems())
+        if self.source == "on-policy" and facts.needs == "text":
+            say("source", f"{facts.title} reads the text as it stands. Choose the corpus as the source.")
+        if self.teacher_mix and self.source != "on-policy":
+            say("teacher_mix", "The teacher mixes into what the student writes; the source must be on-policy.")
+        if self.teacher_mix and self.objective != "reverse_kl":
+            say(
+                "teacher_mix",
+                "The single-step form of MiniLLM, which weighs mixed samples back, is a reverse KL. Choose it, or set the mix to 0.",
+            )
+        if self.processes > 1 and self.launch == "direct":
+            say("launch", f"{self.processes} processes are started by accelerate. Choose it, or one process.")
+        return found
+
+    def _cache_problems(self) -> list[Problem]:
+        """Why cached answers can't serve this recipe."""
+        facts = OBJECTIVES[self.objective]
+        found = []
+        if not facts.from_cache:
+            found.append(
+                Problem(
+                    field="objective",
+                    text=f"{facts.title} needs more of the teacher than a cache keeps. Choose the corpus as the source, "
+                    "or another objective (forward_kl, jsd, …).",
+                )
+            )
+        if self.tail == "sample" and facts.from_cache and not facts.from_sample:
+            found.append(
+                Problem(
+                    field="tail",
+                    text=f"{facts.title} is biased on classes drawn at random. Keep the mass of the rest (bucket), or choose forward_kl.",
+                )
+            )
+        if self.hidden_weight or self.relation_weight:
+            found.append(
+                Problem(field="source", text="Hidden states and relations are not in a cache. Choose the corpus.")
+            )
+        if self.more_teachers:
+            found.append(
+                Problem(
+                    field="more_teachers", text="A cache is of one teacher. Leave the others out, or choose the corpus."
                 )
             )
         return found

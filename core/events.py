@@ -77,7 +77,11 @@ class TrainingPlanned(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepLogged(Event):
-    """One optimizer step. Losses are nats a token; `seconds` is training time since step 0, over all resumptions."""
+    """One optimizer step. Losses are nats a token; `seconds` is training time since step 0, over all resumptions.
+
+    `parts` has what the total is the weighted sum of beside ce and kd (hidden, relations, balance …), `generated` the share of the
+    step's learnt tokens that the student wrote itself.
+    """
 
     step: int
     tokens: int
@@ -89,6 +93,8 @@ class StepLogged(Event):
     tokens_per_second: float | None
     memory_bytes: int | None
     seconds: float
+    parts: dict[str, float | None] = field(default_factory=dict)
+    generated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,11 @@ FIELDS = {
     name: {f.name: _ACCEPTED.get(str(f.type), (dict,) if "dict" in str(f.type) else (object,)) for f in fields(kind)}
     for name, kind in KINDS.items()
 }
-_INSIDE: dict[str, tuple[type, ...]] = {"versions": (str,), "metrics": (float, int, type(None))}  # of their values
+_INSIDE: dict[str, tuple[type, ...]] = {
+    "versions": (str,),
+    "metrics": (float, int, type(None)),
+    "parts": (float, int, type(None)),
+}  # of their values
 TOO_LARGE = 2**63  # for the integers of a database; whatever is meant to be counted is smaller
 
 

@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMessageBox,
     QProgressBar,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -34,7 +33,7 @@ from core.numbers import bytes_text
 from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
-from desktop_app.forms import Field, Segmented
+from desktop_app.forms import Field, Segmented, parts
 from desktop_app.forms.field import Elided, button, card
 from desktop_app.icons import icon
 from desktop_app.page import Page
@@ -79,17 +78,17 @@ class SettingsPage(Page):
             [("ask", self.tr("Ask")), ("keep", self.tr("Keep them running")), ("stop", self.tr("Stop and keep them"))]
         )
         self.notify = QCheckBox(self.tr("Tell me when a run ends or fails"))
-        self.refused = _words("error")
+        self.refused = parts.words("error")
         self.folder = Elided()
         self.open_folder = button(self.tr("Open"), "folder_open")
         self.copy_folder = button(self.tr("Copy path"), "copy")
         self.other_folder = button(self.tr("Use another folder…"), "folder")
         self.empty_trash = button(self.tr("Empty trash…"), "discard")
-        self.move_words = _words(None)
-        self.move_command = _words("mono")
+        self.move_words = parts.words(None)
+        self.move_command = parts.words("mono")
         self.copy_command = button(self.tr("Copy command"), "copy")
         self._disk, self._devices, self._keys = QGridLayout(), QVBoxLayout(), QGridLayout()
-        self.versions = _words("muted")
+        self.versions = parts.words("muted")
         self.copy_report = button(self.tr("Copy report"), "copy")
         self._lay_out()
         self._connect()
@@ -118,19 +117,13 @@ class SettingsPage(Page):
         sides.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 3 * theme.SPACE, 0)
         sides.addWidget(column, 1)
         sides.addStretch(0)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scroll)
+        parts.fill_scrolling(self, content)
 
     def _look_card(self) -> QWidget:
         field = Field(
             self.tr("Theme"), self.scheme, self.tr("As the system: it follows the desktop, by day and by night.")
         )
-        language = Field(self.tr("Language"), _words(None, self._language_words()))
+        language = Field(self.tr("Language"), parts.words(None, self._language_words()))
         return card(field, language, title=self.tr("Look"))
 
     def _language_words(self) -> str:
@@ -161,7 +154,7 @@ class SettingsPage(Page):
                 "Runs, their students, the index of models and these settings. Models you add stay where they are."
             ),
         )
-        buttons = _line(self.open_folder, self.copy_folder, self.other_folder)
+        buttons = parts.line(self.open_folder, self.copy_folder, self.other_folder)
         self._disk.setHorizontalSpacing(3 * theme.SPACE)
         self._disk.setVerticalSpacing(4)
         self._disk.setColumnStretch(2, 1)
@@ -174,9 +167,9 @@ class SettingsPage(Page):
         moving.setSpacing(theme.SPACE)
         moving.addWidget(self.move_words)
         moving.addWidget(self.move_command)
-        moving.addWidget(_line(self.copy_command))
+        moving.addWidget(parts.line(self.copy_command))
         self.move_box.hide()
-        return card(where, buttons, self.move_box, disk, _line(self.empty_trash), title=self.tr("Data folder"))
+        return card(where, buttons, self.move_box, disk, parts.line(self.empty_trash), title=self.tr("Data folder"))
 
     def _devices_card(self) -> QWidget:
         holder = QWidget()
@@ -196,7 +189,7 @@ class SettingsPage(Page):
         return self.keys_card
 
     def _about_card(self) -> QWidget:
-        return card(self.versions, _line(self.copy_report), title=self.tr("Versions"))
+        return card(self.versions, parts.line(self.copy_report), title=self.tr("Versions"))
 
     # --- signals ------------------------------------------------------------------------------------------------------
 
@@ -242,14 +235,14 @@ class SettingsPage(Page):
         self._measure()
         self._device_task.ask(_devices, self._show_devices)
         if not self._devices.count():
-            self._devices.addWidget(_words("muted", self.tr("Looking for devices…")))
+            self._devices.addWidget(parts.words("muted", self.tr("Looking for devices…")))
         if not self.versions.text():
             self.versions.setText(self._own_versions())
             in_background(self, _versions, self._show_versions)
 
     def _measure(self) -> None:
         if not self._disk.count():
-            self._disk.addWidget(_words("muted", self.tr("Measuring the disk use…")), 0, 0)
+            self._disk.addWidget(parts.words("muted", self.tr("Measuring the disk use…")), 0, 0)
         self.empty_trash.setEnabled(False)
         self.empty_trash.setToolTip(self.tr("The trash is being measured."))
         home = self.context.home
@@ -269,7 +262,7 @@ class SettingsPage(Page):
         total = self.tr("%s in all") % bytes_text(use.total)
         if use.free is not None:
             total = self.tr("%s, %s free on this disk") % (total, bytes_text(use.free))
-        self._disk.addWidget(_words(None, total), len(lines), 0, 1, 3)
+        self._disk.addWidget(parts.words(None, total), len(lines), 0, 1, 3)
         self.empty_trash.setEnabled(use.trash > 0)
         self.empty_trash.setToolTip("" if use.trash else self.tr("The trash is empty."))
         self._trash_bytes = use.trash
@@ -281,11 +274,11 @@ class SettingsPage(Page):
         bar.setTextVisible(False)
         bar.setFixedHeight(6)
         bar.setAccessibleName(what)
-        figure = _words(None, bytes_text(size))
+        figure = parts.words(None, bytes_text(size))
         figure.setWordWrap(False)
         figure.setFont(theme.tabular(figure.font()))
         figure.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
-        name = _words("muted", what)
+        name = parts.words("muted", what)
         name.setWordWrap(False)
         for column, widget in enumerate((name, figure, bar)):
             self._disk.addWidget(
@@ -294,7 +287,7 @@ class SettingsPage(Page):
 
     def _show_disk_trouble(self, trouble: Trouble) -> None:
         _clear(self._disk)
-        self._disk.addWidget(_words("error", str(trouble)), 0, 0, 1, 3)
+        self._disk.addWidget(parts.words("error", str(trouble)), 0, 0, 1, 3)
         self.empty_trash.setToolTip(str(trouble))
 
     def _show_devices(self, found: list[Device]) -> None:
@@ -303,7 +296,7 @@ class SettingsPage(Page):
             self._devices.addWidget(self._device_line(device))
 
     def _device_line(self, device: Device) -> QWidget:
-        name = _words(None, self.tr("%s (%s)") % (device.name, device.id))
+        name = parts.words(None, self.tr("%s (%s)") % (device.name, device.id))
         free, total = bytes_text(device.memory_free_bytes), bytes_text(device.memory_total_bytes)
         facts = [self.tr("%s of %s free") % (free, total)]
         if device.cores:
@@ -320,10 +313,10 @@ class SettingsPage(Page):
         layout = QVBoxLayout(line)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for widget in (name, bar, _words("small", ", ".join(facts))):
+        for widget in (name, bar, parts.words("small", ", ".join(facts))):
             layout.addWidget(widget)
         if device.note:
-            layout.addWidget(_words("small" if device.usable else "warning", device.note))
+            layout.addWidget(parts.words("small" if device.usable else "warning", device.note))
         return line
 
     def set_commands(self, commands: Sequence[Command]) -> None:
@@ -332,10 +325,10 @@ class SettingsPage(Page):
         keyed = [command for command in commands if command.shortcut]
         self.keys_card.setVisible(bool(keyed))
         for row, command in enumerate(keyed):
-            keys = _words("mono", QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText))
+            keys = parts.words("mono", QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText))
             keys.setWordWrap(False)
             self._keys.addWidget(keys, row, 0)
-            self._keys.addWidget(_words(None, command.text), row, 1)
+            self._keys.addWidget(parts.words(None, command.text), row, 1)
 
     def _own_versions(self) -> str:
         qt = QLibraryInfo.version().toString()
@@ -481,26 +474,6 @@ def _versions() -> dict[str, str]:
 
 def _quoted(folder: Path) -> str:
     return f'"{folder}"' if sys.platform == "win32" else shlex.quote(str(folder))
-
-
-def _line(*widgets: QWidget) -> QWidget:
-    line = QWidget()
-    layout = QHBoxLayout(line)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(theme.SPACE)
-    for widget in widgets:
-        layout.addWidget(widget)
-    layout.addStretch(1)
-    return line
-
-
-def _words(role: theme.Role | None, text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    theme.set_role(label, role)
-    return label
 
 
 def _clear(layout: QGridLayout | QVBoxLayout) -> None:

@@ -99,10 +99,6 @@ def colours() -> Colours:
     return _active
 
 
-def is_dark() -> bool:
-    return _active is DARK
-
-
 def apply(app: QApplication, scheme: Scheme) -> None:
     """Dress the application. `system` asks the desktop whether it is dark."""
     global _active
@@ -156,18 +152,6 @@ def names() -> list[str]:
     return [field.name for field in fields(Colours) if field.name != "series"]
 
 
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(name: str) -> float:
-    parts = (int(name[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 def _picture(name: str, of: Colours) -> str:
     """A small picture that a style sheet can't draw itself, in the colour for this theme."""
     file = f"{name}-{'dark' if of is DARK else 'light'}.svg"
@@ -207,6 +191,11 @@ def _palette(of: Colours) -> QPalette:
 
 def style_sheet(of: Colours) -> str:
     """The style sheet of the whole application."""
+    return "".join(part(of) for part in (_base, _buttons, _fields, _lists, _menus))
+
+
+def _base(of: Colours) -> str:
+    """Text by role, frames, and the ground under them."""
     return f"""
     QWidget {{ font-size: {BODY}px; }}
     QMainWindow, QDialog {{ background: {of.ground}; }}
@@ -226,7 +215,12 @@ def style_sheet(of: Colours) -> str:
     QFrame[role="card"] {{ background: {of.surface}; border: 1px solid {of.line}; border-radius: {RADIUS}px; }}
     QFrame[role="bar"] {{ background: {of.surface}; border: none; border-top: 1px solid {of.line}; }}
     QFrame[role="rail"] {{ background: {of.surface}; border: none; border-right: 1px solid {of.line}; }}
+    """
 
+
+def _buttons(of: Colours) -> str:
+    """Buttons by role."""
+    return f"""
     QPushButton, QToolButton {{ background: {of.surface}; color: {of.ink}; border: 1px solid {of.field_line};
         border-radius: {RADIUS}px; padding: 5px 12px; min-height: 20px; }}
     QToolButton {{ padding: 5px 8px; }}
@@ -252,7 +246,12 @@ def style_sheet(of: Colours) -> str:
     QToolButton[role="rail"]:hover {{ background: {of.raised}; color: {of.ink}; }}
     QToolButton[role="rail"]:checked {{ background: {of.selected}; color: {of.accent}; font-weight: 600; }}
     QToolButton[role="rail"]:focus {{ border-color: {of.accent}; }}
+    """
 
+
+def _fields(of: Colours) -> str:
+    """What is typed into or chosen from."""
+    return f"""
     QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox {{ background: {of.surface}; color: {of.ink};
         border: 1px solid {of.field_line}; border-radius: {RADIUS}px; padding: 5px 8px; min-height: 20px;
         selection-background-color: {of.accent}; selection-color: {of.on_accent}; }}
@@ -267,40 +266,6 @@ def style_sheet(of: Colours) -> str:
     QComboBox QAbstractItemView {{ background: {of.surface}; border: 1px solid {of.line}; outline: none;
         selection-background-color: {of.selected}; selection-color: {of.ink}; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
-
-    QTableView, QTreeView, QListView {{ background: {of.surface}; alternate-background-color: {of.surface};
-        border: 1px solid {of.line}; border-radius: {RADIUS}px; outline: none; gridline-color: {of.line};
-        selection-background-color: {of.selected}; selection-color: {of.ink}; }}
-    QTableView::item, QTreeView::item, QListView::item {{ padding: 4px 8px; border: none; }}
-    QTableView::item:hover, QTreeView::item:hover, QListView::item:hover {{ background: {of.raised}; }}
-    QTableView::item:selected, QTreeView::item:selected, QListView::item:selected {{ background: {of.selected};
-        color: {of.ink}; }}
-    QTableView:focus, QTreeView:focus, QListView:focus {{ border: 1px solid {of.accent}; }}
-    QHeaderView {{ background: {of.surface}; }}
-    QHeaderView::section {{ background: {of.surface}; color: {of.muted}; border: none;
-        border-bottom: 1px solid {of.line}; padding: 6px 11px; font-size: {SMALL}px; }}
-    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
-    QLineEdit QToolButton {{ background: transparent; border: none; padding: 0; min-height: 0; }}
-    QTabBar QToolButton {{ background: {of.ground}; border: none; padding: 0; min-height: 0; }}
-    QTableCornerButton::section {{ background: {of.surface}; border: none; }}
-
-    QTabWidget::pane {{ border: none; border-top: 1px solid {of.line}; }}
-    QTabBar::tab {{ background: transparent; color: {of.muted}; padding: 8px 14px; border: none;
-        border-bottom: 2px solid transparent; }}
-    QTabBar::tab:selected {{ color: {of.ink}; border-bottom-color: {of.accent}; }}
-    QTabBar::tab:hover {{ color: {of.ink}; }}
-    QTabBar::tab:focus {{ background: {of.raised}; }}
-
-    QScrollArea {{ border: none; background: transparent; }}
-    QScrollArea > QWidget > QWidget {{ background: transparent; }}
-    QScrollBar:vertical {{ background: transparent; width: 12px; margin: 0; }}
-    QScrollBar:horizontal {{ background: transparent; height: 12px; margin: 0; }}
-    QScrollBar::handle {{ background: {of.line}; border-radius: 4px; margin: 2px; min-height: 32px; min-width: 32px; }}
-    QScrollBar::handle:hover {{ background: {of.field_line}; }}
-    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
-    QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
-    QSplitter::handle {{ background: transparent; }}
-    QSplitter::handle:hover {{ background: {of.line}; }}
 
     QSlider::groove:horizontal {{ height: 4px; background: {of.line}; border-radius: 2px; }}
     QSlider::sub-page:horizontal {{ background: {of.accent}; border-radius: 2px; }}
@@ -321,6 +286,50 @@ def style_sheet(of: Colours) -> str:
     QListView::indicator:checked {{ background: {of.accent}; border-color: {of.accent}; image: url("{_picture("tick", of)}"); }}
     QRadioButton::indicator:checked {{ background: {of.accent}; border: 4px solid {of.surface}; outline: none;
         width: 8px; height: 8px; }}
+    """
+
+
+def _lists(of: Colours) -> str:
+    """Tables, trees, lists, and what scrolls them."""
+    return f"""
+    QTableView, QTreeView, QListView {{ background: {of.surface}; alternate-background-color: {of.surface};
+        border: 1px solid {of.line}; border-radius: {RADIUS}px; outline: none; gridline-color: {of.line};
+        selection-background-color: {of.selected}; selection-color: {of.ink}; }}
+    QTableView::item, QTreeView::item, QListView::item {{ padding: 4px 8px; border: none; }}
+    QTableView::item:hover, QTreeView::item:hover, QListView::item:hover {{ background: {of.raised}; }}
+    QTableView::item:selected, QTreeView::item:selected, QListView::item:selected {{ background: {of.selected};
+        color: {of.ink}; }}
+    QTableView:focus, QTreeView:focus, QListView:focus {{ border: 1px solid {of.accent}; }}
+    QHeaderView {{ background: {of.surface}; }}
+    QHeaderView::section {{ background: {of.surface}; color: {of.muted}; border: none;
+        border-bottom: 1px solid {of.line}; padding: 6px 11px; font-size: {SMALL}px; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
+    QLineEdit QToolButton {{ background: transparent; border: none; padding: 0; min-height: 0; }}
+    QTabBar QToolButton {{ background: {of.ground}; border: none; padding: 0; min-height: 0; }}
+    QTableCornerButton::section {{ background: {of.surface}; border: none; }}
+
+    QScrollArea {{ border: none; background: transparent; }}
+    QScrollArea > QWidget > QWidget {{ background: transparent; }}
+    QScrollBar:vertical {{ background: transparent; width: 12px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 12px; margin: 0; }}
+    QScrollBar::handle {{ background: {of.line}; border-radius: 4px; margin: 2px; min-height: 32px; min-width: 32px; }}
+    QScrollBar::handle:hover {{ background: {of.field_line}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
+    QSplitter::handle {{ background: transparent; }}
+    QSplitter::handle:hover {{ background: {of.line}; }}
+    """
+
+
+def _menus(of: Colours) -> str:
+    """Tabs and menus."""
+    return f"""
+    QTabWidget::pane {{ border: none; border-top: 1px solid {of.line}; }}
+    QTabBar::tab {{ background: transparent; color: {of.muted}; padding: 8px 14px; border: none;
+        border-bottom: 2px solid transparent; }}
+    QTabBar::tab:selected {{ color: {of.ink}; border-bottom-color: {of.accent}; }}
+    QTabBar::tab:hover {{ color: {of.ink}; }}
+    QTabBar::tab:focus {{ background: {of.raised}; }}
 
     QMenu {{ background: {of.surface}; border: 1px solid {of.line}; padding: 4px; }}
     QMenu::item {{ padding: 6px 24px 6px 12px; border-radius: 4px; }}

@@ -7,14 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from desktop_app import theme
 from desktop_app.context import Context
+from desktop_app.forms import parts
 from desktop_app.forms.field import button
+from desktop_app.forms.parts import paths_of
 from desktop_app.icons import icon
 from desktop_app.models.dropped import Dropped, refusal_words
 from desktop_app.page import Page
+from desktop_app.sign import Sign
 from desktop_app.work import in_background
 
 WIDTH = 560  # px, of the column
@@ -36,7 +39,7 @@ class WelcomePage(Page):
         self.what = button(self.tr("What is this?"), "help", "quiet")
         self.skip = button(self.tr("Straight to the workbench"), "", "quiet")
         self.what.setCheckable(True)
-        self.answer = _words("warning")
+        self.answer = parts.words("warning")
         self.answer.hide()
         self.explanation = QFrame()
         self.explanation.hide()
@@ -52,11 +55,13 @@ class WelcomePage(Page):
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 4 * theme.SPACE, 0, 4 * theme.SPACE)
         layout.setSpacing(2 * theme.SPACE)
-        title = _words("display", self.tr("Welcome to Stillroom"))
+        title = parts.words("display", self.tr("Welcome to Stillroom"))
         layout.addStretch(1)
         layout.addWidget(_Still(), alignment=Qt.AlignmentFlag.AlignLeading)
         layout.addWidget(title)
-        layout.addWidget(_words("muted", self.tr("Distill a small language model from a larger one, on this machine.")))
+        layout.addWidget(
+            parts.words("muted", self.tr("Distill a small language model from a larger one, on this machine."))
+        )
         layout.addSpacing(theme.SPACE)
         layout.addWidget(
             self._choice(
@@ -75,14 +80,14 @@ class WelcomePage(Page):
             )
         )
         layout.addWidget(self.answer)
-        layout.addWidget(_line(self.what, self.skip))
+        layout.addWidget(parts.line(self.what, self.skip))
         layout.addWidget(self.explanation)
         layout.addStretch(2)
         note = QHBoxLayout()
         note.setSpacing(theme.SPACE)
-        note.addWidget(_Lock(), alignment=Qt.AlignmentFlag.AlignTop)
+        note.addWidget(Sign(icon("private", "muted")), alignment=Qt.AlignmentFlag.AlignTop)
         note.addWidget(
-            _words(
+            parts.words(
                 "small",
                 self.tr("Nothing leaves this machine: no account, no telemetry, no download that you did not ask for."),
             ),
@@ -95,14 +100,7 @@ class WelcomePage(Page):
         sides.addStretch(1)
         sides.addWidget(column, 1000)
         sides.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scroll)
-        self.scroller = scroll
+        self.scroller = parts.fill_scrolling(self, content)
         self.setFocusProxy(self.sample)
 
     def _choice(self, press: QWidget, words: str) -> QWidget:
@@ -113,7 +111,7 @@ class WelcomePage(Page):
         layout.setContentsMargins(2 * theme.SPACE, 2 * theme.SPACE, 2 * theme.SPACE, 2 * theme.SPACE)
         layout.setSpacing(theme.SPACE)
         layout.addWidget(press, alignment=Qt.AlignmentFlag.AlignLeading)
-        layout.addWidget(_words("muted", words))
+        layout.addWidget(parts.words("muted", words))
         press.setAccessibleDescription(words)
         return frame
 
@@ -164,15 +162,15 @@ class WelcomePage(Page):
         )
         layout.addWidget(Picture())
         for paragraph in words:
-            layout.addWidget(_words(None, paragraph))
-        layout.addWidget(_words("small", LAW_SOURCE))
+            layout.addWidget(parts.words(None, paragraph))
+        layout.addWidget(parts.words("small", LAW_SOURCE))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        paths = paths_of(event.mimeData())
         if paths:
             event.acceptProposedAction()
             self.say("")
@@ -265,39 +263,7 @@ class _Still(QWidget):
         painter.end()
 
 
-class _Lock(QWidget):
-    """The sign of what stays here."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._icon = icon("private", "muted")
-        self.setFixedSize(16, 16)
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
-        painter = QPainter(self)
-        self._icon.paint(painter, self.rect())
-        painter.end()
-
-
 def _look_at(path: Path) -> Dropped:
     from desktop_app.models.dropped import look_at
 
     return look_at(path)
-
-
-def _words(role: theme.Role | None, text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    theme.set_role(label, role)
-    return label
-
-
-def _line(*widgets: QWidget) -> QWidget:
-    line = QWidget()
-    layout = QHBoxLayout(line)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(theme.SPACE)
-    for widget in widgets:
-        layout.addWidget(widget)
-    layout.addStretch(1)
-    return line

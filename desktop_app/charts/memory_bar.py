@@ -18,6 +18,7 @@ from core.estimate import Part
 from core.numbers import bytes_text
 from desktop_app import theme
 from desktop_app.icons import icon
+from desktop_app.sign import Sign
 
 # the teacher is grey and the student the accent everywhere; the rest keep their place in the series
 ORDER = (
@@ -157,7 +158,7 @@ class MemoryBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.sign = QLabel()
+        self.sign = Sign(size=18)
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setFont(theme.tabular(self.sentence.font()))
@@ -225,7 +226,7 @@ class MemoryBar(QWidget):
             level = "warning"
             told += self.tr(": it may not fit")
         self.sign.show()
-        self.sign.setPixmap(icon(level, level).pixmap(18, 18))
+        self.sign.set_icon(icon(level, level))
         theme.set_role(self.sentence, None if level == "good" else level)
         self.sentence.setText(told)
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from desktop_app import theme
+from desktop_app.forms.parts import words
 from desktop_app.icons import icon
 
 ICON_ROOM = QSize(22, 16)  # the glyph of a button stands in its middle: room between it and the text
@@ -23,8 +24,8 @@ class Field(QWidget):
         self._label_row.setContentsMargins(0, 0, 0, 0)
         self._label_row.addWidget(self.label)
         self._label_row.addStretch(1)
-        self.help = _wrapped("small")
-        self.problem = _wrapped("error")
+        self.help = words("small")
+        self.problem = words("error")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -55,9 +56,6 @@ class Field(QWidget):
             self.widget.style().unpolish(self.widget)
             self.widget.style().polish(self.widget)
         self._describe()
-
-    def has_problem(self) -> bool:
-        return bool(self.problem.text())
 
     def _describe(self) -> None:
         self.widget.setAccessibleDescription(self.problem.text() or self.help.text())
@@ -155,12 +153,3 @@ def button(text: str, icon_name: str = "", role: theme.Role | None = None) -> QP
     if role:
         theme.set_role(made, role)
     return made
-
-
-def _wrapped(role: theme.Role) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    theme.set_role(label, role)
-    return label

@@ -24,6 +24,7 @@ from core.errors import Trouble
 from core.numbers import count_text, parse_count
 from desktop_app import theme
 from desktop_app.forms.field import button
+from desktop_app.forms.parts import paths_of
 from desktop_app.icons import icon
 
 
@@ -219,7 +220,7 @@ class FileList(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        dropped = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        dropped = paths_of(event.mimeData())
         if dropped:
             self.add(dropped)
             event.acceptProposedAction()

@@ -28,10 +28,12 @@ from core.shapes import Shape
 from desktop_app import theme
 from desktop_app.charts.shape_drawing import ShapeDrawing
 from desktop_app.commands import Command
+from desktop_app.forms import parts
 from desktop_app.forms.field import Elided, button, card
 from desktop_app.icons import icon, state_icon
 from desktop_app.models.facts import Facts, RunPart
 from desktop_app.models.table import Family, Row, architecture_text, paint_family, source_word
+from desktop_app.sign import Sign
 
 FILES_SHOWN = 12
 SPECIALS_SHOWN = 8
@@ -60,20 +62,20 @@ class Detail(QScrollArea):
         self._commands = [*first, *second]
         self.buttons = [_command_button(one, "primary" if at == 0 else None) for at, one in enumerate(first)]
         self.buttons += [_command_button(one, "quiet") for one in second]
-        self.name, self.place = _words("title"), Elided()
+        self.name, self.place = parts.words("title"), Elided()
         theme.set_role(self.place, "small")
-        self._broken, self._problems = _words(None), _words(None)
+        self._broken, self._problems = parts.words(None), parts.words(None)
         self._sizes, self._shape, self._scores = _Grid(), _Grid(), _Grid()
         self._tokenizer, self._files = _Grid(), _Grid(turned=True)
         self._drawing = ShapeDrawing()
-        self._family, self._no_tokenizer = _FamilyMark(), _words("muted")
+        self._family, self._no_tokenizer = _FamilyMark(), parts.words("muted")
         self._runs, self._lineage = _Lines(), _Lines()
-        self._more_files, self._looking_up = _words("small"), _words("muted")
+        self._more_files, self._looking_up = parts.words("small"), parts.words("muted")
         self._make_cards()
         self._lay_out(len(first))
 
     def _make_cards(self) -> None:
-        held_out = _words("small", self.tr("On the held-out text of the run that made it."))
+        held_out = parts.words("small", self.tr("On the held-out text of the run that made it."))
         self._broken_card = card(_marked("error", self._broken), title=self.tr("It can't be used"))
         self._problems_card = card(_marked("warning", self._problems), title=self.tr("Mind"))
         self._sizes_card = card(self._sizes, title=self.tr("Size"))
@@ -261,9 +263,9 @@ class Detail(QScrollArea):
     def _say_runs(self, facts: Facts) -> None:
         lines: list[QWidget] = [self._run_line(part) for part in facts.runs[:RUNS_SHOWN]]
         if not lines:
-            lines.append(_words("muted", self.tr("It took part in no run yet.")))
+            lines.append(parts.words("muted", self.tr("It took part in no run yet.")))
         if (more := len(facts.runs) - RUNS_SHOWN) > 0:
-            lines.append(_words("small", self.tr("and %d older ones") % more))
+            lines.append(parts.words("small", self.tr("and %d older ones") % more))
         self._runs.set_lines(lines)
         self._runs_card.show()
 
@@ -291,7 +293,7 @@ class Detail(QScrollArea):
         lines = [self._ancestor_line(ancestor) for ancestor in facts.ancestors]
         if facts.made_by and not any(part.run == facts.made_by for part in facts.runs):
             gone = self.tr("Made by run %s, which is not in this data folder.") % facts.made_by
-            lines.append(_words("muted", gone))
+            lines.append(parts.words("muted", gone))
         for name, path in facts.students[:RUNS_SHOWN]:
             student = _Link(name, self.tr("its student"))
             student.setIcon(icon("down", "accent"))
@@ -304,7 +306,7 @@ class Detail(QScrollArea):
         size = count_text(ancestor.parameters) if ancestor.parameters else self.tr("unknown size")
         if not ancestor.at_hand:
             text = self.tr("Learnt from %s (%s), which is not at hand.") % (ancestor.name, size)
-            return _marked("lineage", _words("muted", text), "muted")
+            return _marked("lineage", parts.words("muted", text), "muted")
         link = _Link(ancestor.name, self.tr("its teacher, %s") % size)
         link.setIcon(icon("lineage", "teacher"))
         link.clicked.connect(lambda: self.model_wanted.emit(Path(ancestor.path)))
@@ -349,7 +351,7 @@ class _Grid(QWidget):
 
     def _add_line(self) -> None:
         row = len(self._lines)
-        name, value = _words("muted"), _words(None)
+        name, value = parts.words("muted"), parts.words(None)
         name.setWordWrap(not self._turned)
         value.setFont(theme.tabular(value.font()))
         side = Qt.AlignmentFlag.AlignTrailing if self._turned else Qt.AlignmentFlag.AlignLeading
@@ -431,7 +433,7 @@ class _FamilyMark(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._family = Family(0)
-        self._label = _words("mono")
+        self._label = parts.words("mono")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(30, 0, 0, 0)
         layout.addWidget(self._label)
@@ -457,36 +459,13 @@ def _command_button(command: Command, role: theme.Role | None) -> QPushButton:
     return made
 
 
-def _words(role: theme.Role | None, text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    theme.set_role(label, role)
-    return label
-
-
 def _marked(icon_name: str, words: QLabel, colour: str = "") -> QWidget:
     """Words behind an icon."""
     line = QFrame()
     layout = QHBoxLayout(line)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(theme.SPACE)
-    mark = _Mark(icon_name, colour or icon_name)
+    mark = Sign(icon(icon_name, colour or icon_name), 18)
     layout.addWidget(mark, alignment=Qt.AlignmentFlag.AlignTop)
     layout.addWidget(words, 1)
     return line
-
-
-class _Mark(QWidget):
-    """An icon that follows the theme."""
-
-    def __init__(self, icon_name: str, colour: str) -> None:
-        super().__init__()
-        self._icon = icon(icon_name, colour)
-        self.setFixedSize(18, 18)
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
-        painter = QPainter(self)
-        self._icon.paint(painter, self.rect())
-        painter.end()

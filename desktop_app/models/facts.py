@@ -37,7 +37,6 @@ class Facts:
     size_bytes: int
     ancestors: tuple[Ancestor, ...]  # from the teacher upwards
     made_by: str | None  # the run, as the model itself says
-    made_by_known: bool
     students: tuple[tuple[str, Path], ...]  # models at hand that learnt from it
     runs: tuple[RunPart, ...]
     added_folder: Path | None  # the folder that the user added, in which it lies
@@ -63,7 +62,6 @@ def look_up(
         size_bytes=sum(size for _, size in files),
         ancestors=tuple(chain[1:]),
         made_by=chain[0].run if chain else None,
-        made_by_known=bool(chain and chain[0].run_known),
         students=tuple(_students(real, entries)),
         runs=runs,
         added_folder=folder,

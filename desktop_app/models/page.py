@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtCore import QPoint, Qt, QUrl
 from PySide6.QtGui import (
     QAction,
     QDesktopServices,
@@ -36,6 +36,7 @@ from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
 from desktop_app.forms.field import button
+from desktop_app.forms.parts import paths_of
 from desktop_app.icons import icon
 from desktop_app.models.deletion import Refusal
 from desktop_app.models.detail import Detail
@@ -461,11 +462,6 @@ class ModelsPage(Page):
         if entry := self._entry():
             QGuiApplication.clipboard().setText(str(entry.path))
             self.context.say(self.tr("Copied the path."), "info")
-
-
-def paths_of(data: QMimeData) -> list[Path]:
-    """The files and folders of a drop; nothing for what lies elsewhere, such as a link of a browser."""
-    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
 
 
 def _action(menu: QMenu, command: Command) -> QAction:

@@ -34,9 +34,6 @@ class Columns(QWidget):
         self._narrow = False
         self.leading_area.setMaximumWidth(LEADING_WIDTH)
 
-    def is_narrow(self) -> bool:
-        return self._narrow
-
     def show_widget(self, widget: QWidget) -> None:
         """Scroll until a part of the leading column is in sight."""
         self.leading_area.ensureWidgetVisible(widget, 0, 3 * theme.SPACE)

@@ -12,6 +12,7 @@ from desktop_app.charts.memory_bar import MemoryBar
 from desktop_app.forms.field import button
 from desktop_app.icons import icon
 from desktop_app.plan.planning import Measured
+from desktop_app.sign import Sign
 
 
 class EstimatePanel(QWidget):
@@ -109,8 +110,8 @@ class _Line:
     """An icon, a figure, and its reason beneath in small."""
 
     def __init__(self, glyph: str) -> None:
-        self._mark, self.figure, self.reason = QLabel(), QLabel(), QLabel()
-        self._mark.setPixmap(icon(glyph, "muted").pixmap(theme.ICON, theme.ICON))
+        self._mark = Sign(icon(glyph, "muted"), theme.ICON)
+        self.figure, self.reason = QLabel(), QLabel()
         for label in (self.figure, self.reason):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from core.library import RunSummary
 from core.models import ModelEntry
 from core.plan import PairCheck, Plan
 from desktop_app import theme
 from desktop_app.charts.law_state import LawState, ModelDot
-from desktop_app.forms import MoreSettings
+from desktop_app.forms import MoreSettings, parts
 from desktop_app.icons import icon
 from desktop_app.plan.draft import Draft, name_of_folder
 from desktop_app.plan.teacher import can_teach
+from desktop_app.sign import Sign
 
 if TYPE_CHECKING:
     from desktop_app.charts.law_chart import LawChart
@@ -47,7 +48,7 @@ class LawPanel(QWidget):
         self._waiting.timeout.connect(self._make_chart)
         self.pair = PairLines()
         self.about = QWidget()
-        self.sentence, self.opinion, self.own_law, self.steps, self.caveat = (_words("small") for _ in range(5))
+        self.sentence, self.opinion, self.own_law, self.steps, self.caveat = (parts.words("small") for _ in range(5))
         about = QVBoxLayout(self.about)
         about.setContentsMargins(0, 0, 0, 0)
         about.setSpacing(theme.SPACE)
@@ -107,7 +108,7 @@ class _Room(QWidget):
 
     def __init__(self, before: str) -> None:
         super().__init__()
-        label = _words("muted")
+        label = parts.words("muted")
         label.setText(before)
         label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         label.setParent(self)
@@ -142,7 +143,7 @@ class PairLines(QWidget):
         self._grid.setHorizontalSpacing(theme.SPACE)
         self._grid.setVerticalSpacing(theme.SPACE // 2)
         self._grid.setColumnStretch(1, 1)
-        self.lines = [(QLabel(), _words(None)) for _ in range(3)]
+        self.lines = [(Sign(), parts.words(None)) for _ in range(3)]
         for row, (mark, words) in enumerate(self.lines):
             self._grid.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
             self._grid.addWidget(words, row, 1)
@@ -156,7 +157,7 @@ class PairLines(QWidget):
             words.setVisible(shown)
             if shown:
                 name, colour = VERDICT_ICONS[checks[at].verdict]
-                mark.setPixmap(icon(name, colour).pixmap(16, 16))
+                mark.set_icon(icon(name, colour))
                 mark.setToolTip(said[checks[at].verdict])
                 mark.setAccessibleName(said[checks[at].verdict])
                 words.setText(checks[at].text)
@@ -187,11 +188,3 @@ def _state(
         own_runs=runs,
         loading=loading,
     )
-
-
-def _words(role: theme.Role | None) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    theme.set_role(label, role)
-    return label

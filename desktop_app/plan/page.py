@@ -32,6 +32,7 @@ from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
 from desktop_app.forms.field import button
+from desktop_app.forms.parts import paths_of
 from desktop_app.page import Page
 from desktop_app.plan import starting
 from desktop_app.plan.columns import Columns
@@ -357,7 +358,7 @@ class PlanPage(Page):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        paths = paths_of(event.mimeData())
         if paths:
             event.acceptProposedAction()
             self.take_dropped(paths)

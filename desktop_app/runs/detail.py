@@ -37,7 +37,7 @@ from desktop_app.runs.log_view import LogView
 from desktop_app.runs.overview import Overview
 from desktop_app.runs.recipe_view import RecipeView
 from desktop_app.runs.samples import SamplesView
-from desktop_app.runs.sign import Sign
+from desktop_app.sign import Sign
 from desktop_app.work import Latest, in_background
 
 DOSSIER_MS = 10_000  # between two looks at what a living run takes on disk

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from desktop_app import theme
 from desktop_app.forms.field import button
 from desktop_app.icons import icon
-from desktop_app.runs.sign import Sign
+from desktop_app.sign import Sign
 
 
 class Empty(QWidget):

@@ -23,7 +23,7 @@ from desktop_app.forms import MoreSettings
 from desktop_app.forms.field import button
 from desktop_app.icons import icon
 from desktop_app.runs import words
-from desktop_app.runs.sign import Sign
+from desktop_app.sign import Sign
 
 METRICS = ("bits_per_byte", "agreement", "perplexity", "ce", "kd")
 Figures = Mapping[str, Any]

@@ -15,7 +15,7 @@ from desktop_app.live import Picture
 from desktop_app.runs.dossier import Dossier
 from desktop_app.runs.facts import FactsView, sections_of
 from desktop_app.runs.outcome import FailureCard, ResultsCard
-from desktop_app.runs.sign import Sign
+from desktop_app.sign import Sign
 
 
 class Overview(QScrollArea):

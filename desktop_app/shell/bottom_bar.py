@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton
 
 from core.numbers import count_text, duration_text
@@ -13,6 +13,7 @@ from core.state import State
 from desktop_app import theme
 from desktop_app.forms.field import Elided
 from desktop_app.icons import state_icon
+from desktop_app.sign import Sign
 
 if TYPE_CHECKING:
     from core.library import RunSummary
@@ -36,7 +37,7 @@ class BottomBar(QFrame):
         self._row: RunSummary | None = None
         self._picture: Picture | None = None  # of the run that is told of: newer than its line in the list
         self._others = 0  # runs that are alive beside it
-        self._icon = QLabel()
+        self._icon = Sign()
         self.text = Elided()
         self.facts = QLabel()
         self.facts.setFont(theme.tabular(self.facts.font()))
@@ -115,7 +116,7 @@ class BottomBar(QFrame):
     def _say(self, state: str, text: str, facts: str, share: float | None, button: str) -> None:
         self._icon.setVisible(bool(state))
         if state:
-            self._icon.setPixmap(state_icon(state).pixmap(QSize(16, 16), self.devicePixelRatioF()))
+            self._icon.set_icon(state_icon(state))
         self.text.set_text(text)
         self.facts.setText(facts)
         self.progress.setVisible(share is not None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from desktop_app import theme
 from desktop_app.context import Message
 from desktop_app.icons import icon
+from desktop_app.sign import Sign
 
 SHOWN_S = 8.0
 SHOWN_WITH_ACTION_S = 30.0
@@ -39,7 +40,7 @@ class MessageBar(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show)
-        self._icon = QLabel()
+        self._icon = Sign(size=theme.ICON)
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.text.setTextFormat(Qt.TextFormat.PlainText)  # names are what users and files say
@@ -101,7 +102,7 @@ class MessageBar(QWidget):
             self.hide()
             return
         name, colour = ICONS[message.level]
-        self._icon.setPixmap(icon(name, colour).pixmap(QSize(theme.ICON, theme.ICON), self.devicePixelRatioF()))
+        self._icon.set_icon(icon(name, colour))
         self.text.setText(message.text)
         self.setAccessibleDescription(message.text)
         self.action.setText(message.action_text)

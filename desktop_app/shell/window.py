@@ -33,6 +33,7 @@ from core.state import State
 from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context, Message, Wish
+from desktop_app.forms.parts import paths_of
 from desktop_app.icons import icon
 from desktop_app.live import Picture
 from desktop_app.page import Page
@@ -240,7 +241,7 @@ class Window(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         """What no page took: a recipe file is opened, everything else is for the Models page to judge."""
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        paths = paths_of(event.mimeData())
         recipes = [path for path in paths if path.suffix == ".json" and path.name not in MODEL_FILES]
         if recipes:
             self.open_recipe_file(recipes[0])

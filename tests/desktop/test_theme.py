@@ -9,11 +9,23 @@ from pathlib import Path
 import pytest
 
 from desktop_app import theme
-from desktop_app.theme import DARK, LIGHT, Colours, contrast
+from desktop_app.theme import DARK, LIGHT, Colours
 
 SURFACES = ("ground", "surface", "raised", "selected")
 TEXT = ("ink", "muted", "accent", "good", "warning", "error")
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(name: str) -> float:
+    parts = (int(name[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_contrast_is_that_of_wcag() -> None:
