@@ -34,6 +34,19 @@ LEARNING_RATE_SHARES: dict[Builder, tuple[float, str]] = {
 
 EVALUATIONS = CHECKPOINTS = 10
 
+CHUNK_ENTRIES = {"cpu": 2**22}  # scores at once: 16 MB of float32, which the processor's cache nearly holds; elsewhere:
+CHUNK_ENTRIES_ON_GPU = 2**26
+FEWEST_CHUNK_ROWS, MOST_CHUNK_ROWS = 64, 2048  # fewer make thin products, more bring nothing
+
+# while a teacher's answers are captured
+SCORES_AT_ONCE = {"cpu": 2**20}  # 4 MB in float32, which stay in the processor's caches; elsewhere:
+SCORES_AT_ONCE_ON_GPU = 2**25
+TOKENS_AT_ONCE = {"cpu": 2048}  # in a batch; elsewhere:
+TOKENS_AT_ONCE_ON_GPU = 16384
+
+WRITTEN_ROWS = 256
+WRITTEN_SCORES = 2**24  # in one step, over rows and vocabulary: 128 MB in float64
+
 SCORED_ROWS = 4096
 SCORED_LOGITS = 2**26  # 256 MB of float32 scores over the vocabulary
 CALIBRATION_BLOCKS_AT_ONCE = 8
@@ -112,6 +125,20 @@ def micro_batch(
     return blocks, f"{blocks}, because more than {LARGEST_MICRO_BATCH} at once bring no speed"
 
 
+def blocks_in_a_step(batch_tokens: int, sequence: int, processes: int) -> int:
+    """Blocks of one optimizer step: about as many tokens as asked for, and a multiple of the run's processes."""
+    return max(1, round(batch_tokens / sequence / processes)) * processes
+
+
+def chunk_rows(rows: int, entries: int, device_kind: str) -> int:
+    """Positions whose scores over `entries` of a vocabulary are held at once in training: about 2^22 scores on a CPU, 2^26 on a GPU.
+
+    At least 64 and at most 2048, but never more than the `rows` there are.
+    """
+    most = CHUNK_ENTRIES.get(device_kind, CHUNK_ENTRIES_ON_GPU) // entries
+    return max(1, min(rows, max(FEWEST_CHUNK_ROWS, min(MOST_CHUNK_ROWS, most))))
+
+
 def evaluate_every(total_steps: int) -> tuple[int, str]:
     """Steps between evaluations."""
     return max(1, math.ceil(total_steps / EVALUATIONS)), f"{EVALUATIONS} evaluations over the run"
@@ -120,6 +147,11 @@ def evaluate_every(total_steps: int) -> tuple[int, str]:
 def checkpoint_every(total_steps: int) -> tuple[int, str]:
     """Steps between checkpoints."""
     return max(1, math.ceil(total_steps / CHECKPOINTS)), f"{CHECKPOINTS} checkpoints over the run"
+
+
+def written_rows(entries: int) -> int:
+    """Rows that a model with a vocabulary of `entries` writes at once."""
+    return max(1, min(WRITTEN_ROWS, WRITTEN_SCORES // entries))
 
 
 def scored_rows(vocabulary: int) -> int:

@@ -1,15 +1,24 @@
-"""Documents from text files, read as a stream: plain text, Markdown, JSON lines with a `text` field, or a folder.
+"""Documents from text files, read as a stream: plain text, Markdown, JSON lines, or a folder of them.
 
 Documents are parted by lines that hold just the separator (`<|endoftext|>` unless told otherwise); a file without such
-a line is one document. In JSON lines every line is one document.
+a line is one document. In JSON lines every line is one document, and the first of these that a row has is read:
+
+- `messages` or `conversations`, a list of turns with `role` and `content` (or `from` and `value`): each turn is a line
+  with the role and a colon, then what was said; the answers are what the assistant said;
+- `prompt`, `instruction` or `question` (or `input`, which may also come after one of them on a line of its own), and
+  `completion`, `response`, `answer` or `output`: the latter is the answer. A completion follows its prompt as it
+  stands; any other answer begins on a new line, unless there is white space between the two already;
+- `text`: a text without answers.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from core.errors import BadData
 from core.numbers import bytes_text
@@ -19,14 +28,30 @@ TEXT_ENDINGS = (".txt", ".text", ".md", ".markdown")
 JSON_LINES_ENDINGS = (".jsonl", ".ndjson")
 LONGEST_LINE_BYTES = 16 * 2**20
 
+CONVERSATIONS = ("messages", "conversations")
+PROMPTS = ("prompt", "instruction", "question")
+ANSWERS = ("completion", "response", "answer", "output")
+ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}  # other names of the same
+ANSWER_FIELDS = (
+    "JSON lines with `prompt` and `completion` (or `response`, `answer`, `output`), `instruction` and `output`, "
+    "or `messages` with roles"
+)
+
+Spans: TypeAlias = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with the file and the line (from 1) where it begins."""
+    """A text with the file and the line (from 1) where it begins.
+
+    `learnt` are the characters of its answers, as (from, to) in order, none of them blank; None where the text does not
+    tell prompts from answers.
+    """
 
     text: str
     path: Path
     line: int
+    learnt: Spans | None = None
 
 
 def text_files(paths: tuple[str, ...] | list[str]) -> list[Path]:
@@ -52,15 +77,17 @@ def _in_folder(folder: Path) -> list[Path]:
     return inside
 
 
-def documents(paths: tuple[str, ...] | list[str], separator: str | None = None) -> Iterator[Document]:
-    """Every document that is not blank, in the order of the files.
+def documents(
+    paths: tuple[str, ...] | list[str], separator: str | None = None, *, prompts: bool = False
+) -> Iterator[Document]:
+    """Every document that is not blank, in the order of the files. With `prompts`, rows that have but a prompt count, too.
 
     Raises BadData naming file and line; also if there is none at all.
     """
     files = text_files(paths)
     empty = True
     for path in files:
-        for document in _of_file(path, (separator or "").strip() or DEFAULT_SEPARATOR):
+        for document in _of_file(path, separator, prompts):
             empty = False
             yield document
     if empty:
@@ -69,15 +96,33 @@ def documents(paths: tuple[str, ...] | list[str], separator: str | None = None) 
         )
 
 
+def has_answer(document: Document) -> bool:
+    """False if the answer is empty. BadData naming file and line if the document does not tell prompts from answers."""
+    if document.learnt is None:
+        raise BadData(
+            f"{document.path} has no answers to learn: what begins on line {document.line} is plain text.",
+            f"Answers are looked for in {ANSWER_FIELDS}. Choose such data, or learn all of the text (answers_only off).",
+        )
+    return bool(document.learnt)
+
+
+def refuse_without_answers(paths: tuple[str, ...] | list[str], separator: str | None = None) -> None:
+    """BadData if a file's first document has no answers; quick, so that it can be said before a run is made."""
+    for path in text_files(paths):
+        for document in itertools.islice(_of_file(path, separator), 1):
+            has_answer(document)
+
+
 def total_bytes(paths: tuple[str, ...] | list[str]) -> int:
     """The size on disk of all files that the paths stand for."""
     return sum(path.stat().st_size for path in text_files(paths))
 
 
-def _of_file(path: Path, separator: str) -> Iterator[Document]:
+def _of_file(path: Path, separator: str | None, prompts: bool = False) -> Iterator[Document]:
+    separator = (separator or "").strip() or DEFAULT_SEPARATOR
     lines = _lines(path)
     if path.suffix.lower() in JSON_LINES_ENDINGS:
-        yield from _json_lines(path, lines)
+        yield from _json_lines(path, lines, prompts)
         return
     part: list[str] = []
     start = 1
@@ -102,7 +147,7 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(lines[first:last])
 
 
-def _json_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Document]:
+def _json_lines(path: Path, lines: Iterator[tuple[int, str]], prompts: bool) -> Iterator[Document]:
     for number, line in lines:
         if not line.strip():
             continue
@@ -111,12 +156,13 @@ def _json_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Docume
         except (ValueError, RecursionError) as error:
             why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise BadData(f"Line {number} of {path} is not valid JSON ({why}).", "Mend or remove the line.") from error
-        text = row.get("text") if isinstance(row, dict) else None
-        if not isinstance(text, str):
+        read = _of_row(row) or (_prompt_alone(row) if prompts else None)
+        if read is None:
             raise BadData(
-                f"Line {number} of {path} has no field `text` with a text in it.",
-                "Name the field that holds the text `text`.",
+                f"Line {number} of {path} has no field `text` with a text in it, and no prompt with an answer.",
+                f"Name the field that holds the text `text`; answers are looked for in {ANSWER_FIELDS}.",
             )
+        text, learnt = read
         if not text.strip():
             continue
         try:
@@ -125,7 +171,62 @@ def _json_lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Docume
             raise BadData(
                 f"Line {number} of {path} holds half a character, {text[error.start]!r}.", "Mend or remove the line."
             ) from error
-        yield Document(text, path, number)
+        yield Document(text, path, number, learnt)
+
+
+def _of_row(row: Any) -> tuple[str, Spans | None] | None:
+    """The text of a row and where its answers are; None if it has none of the fields."""
+    if not isinstance(row, dict):
+        return None
+    parts = _conversation(row) or _prompt_and_answer(row)
+    if parts is None:
+        text = row.get("text")
+        return (text, None) if isinstance(text, str) else None
+    spans, at = [], 0
+    for part, is_answer in parts:
+        if is_answer and part.strip():
+            spans.append((at, at + len(part)))
+        at += len(part)
+    return "".join(part for part, _ in parts), tuple(spans)
+
+
+def _conversation(row: dict[str, Any]) -> list[tuple[str, bool]] | None:
+    """The turns as parts of a text, each with whether it is an answer."""
+    turns = next((row[name] for name in CONVERSATIONS if isinstance(row.get(name), list)), None)
+    if turns is None:
+        return None
+    parts: list[tuple[str, bool]] = []
+    for turn in turns:
+        if not isinstance(turn, dict):
+            return None
+        role, said = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+        if not isinstance(role, str) or not isinstance(said, str):
+            return None
+        role = ROLES.get(role.lower(), role.lower())
+        line_end = "\n" if parts else ""
+        parts += [(f"{line_end}{role.capitalize()}:\n", False), (said, role == "assistant")]
+    return parts
+
+
+def _prompt_and_answer(row: dict[str, Any]) -> list[tuple[str, bool]] | None:
+    """The two as parts of a text, each with whether it is the answer."""
+
+    def first(names: tuple[str, ...]) -> str | None:
+        return next((name for name in names if isinstance(row.get(name), str)), None)
+
+    prompts = [name for name in (first(PROMPTS), first(("input",))) if name is not None]
+    name = first(ANSWERS)
+    if not prompts or name is None:
+        return None
+    prompt, answer = "\n".join(row[part] for part in prompts if row[part]), row[name]
+    joined = name == "completion" or not (prompt and answer) or prompt[-1].isspace() or answer[0].isspace()
+    return [(prompt if joined else f"{prompt}\n", False), (answer, True)]
+
+
+def _prompt_alone(row: Any) -> tuple[str, Spans] | None:
+    """A prompt that nobody has answered yet."""
+    said = [row[name] for name in (*PROMPTS, "input") if isinstance(row.get(name), str)] if isinstance(row, dict) else []
+    return ("\n".join(part for part in said if part), ()) if said else None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

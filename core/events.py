@@ -137,6 +137,19 @@ class NoticeRaised(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkEntered(Event):
+    """A chain of `count` distillations came to its `number`-th (from 1), `name`, after `step` steps of those before.
+
+    From here on steps, tokens and seconds count on, and losses are those of another student.
+    """
+
+    number: int
+    count: int
+    name: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunStopped(Event):
     """The engine saved and ended because it was asked to."""
 
@@ -181,6 +194,7 @@ KINDS: dict[str, type[Event]] = {
         SampleWritten,
         CheckpointSaved,
         NoticeRaised,
+        LinkEntered,
         RunStopped,
         RunFinished,
         RunFailed,

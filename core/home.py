@@ -65,6 +65,11 @@ class Home:
         return self.root / "models.json"
 
     @property
+    def caches(self) -> Path:
+        """What teachers said of texts, kept for any number of students."""
+        return self.root / "caches"
+
+    @property
     def sample(self) -> Path:
         """Text that the story generator wrote for the sample's runs."""
         return self.root / "sample"

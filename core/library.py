@@ -24,6 +24,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from core import runs as run_folders
+from core.chain import LINKS, ChainRecipe
 from core.distill import DistillRecipe
 from core.errors import BadModel, Trouble
 from core.events import TOO_LARGE
@@ -276,6 +277,8 @@ class Library:
         for run in run_folders.all_runs(self.home):
             if not run.lock_held():  # its student may be half written
                 yield from ((path, "run") for path in scan_folder(run.artifacts, depth=1))
+                for link in sorted((run.path / LINKS).glob("*/artifacts")):
+                    yield from ((path, "run") for path in scan_folder(link, depth=1))
         for row in self._rows("select out from runs where out is not null and state = ?", [State.FINISHED]):
             yield from ((path, "run") for path in scan_folder(Path(row["out"]), depth=0))
         yield from ((path, "hub") for path in scan_hub_cache())
@@ -408,7 +411,7 @@ def _recipe_part(run: RunFolder) -> dict[str, Any]:
         recipe = run.recipe()
     except Trouble:
         recipe = None
-    asked = recipe if isinstance(recipe, DistillRecipe) else None
+    asked = recipe.of if isinstance(recipe, ChainRecipe) else recipe if isinstance(recipe, DistillRecipe) else None
     return {
         "id": run.id,
         "kind": recipe.kind if recipe else "unknown",

@@ -16,6 +16,9 @@ from core.home import Home
 from core.journal import last_event
 from core.runs import RunFolder, all_runs
 
+PILOT = "pilot-"  # begins the tag that the runs of a pilot share
+COUNTS = "law"  # the tag with which they count here, though their budget is short
+
 Point = tuple[float, float, float]  # student parameters, teacher parameters, held-out bits per byte
 
 
@@ -29,7 +32,10 @@ class OwnLaw:
 
 
 def own_law(home: Home) -> OwnLaw:
-    """`core.law.refit` of the finished guided runs on the text that most of them share. A run that can't be read is left out."""
+    """`core.law.refit` of the finished guided runs on the text that most of them share.
+
+    Left out are runs that can't be read, and those of a pilot that was not told to count.
+    """
     by_text: dict[tuple[str, ...], list[Point]] = defaultdict(list)
     for run in all_runs(home):
         if (found := _point(run)) is not None:
@@ -50,9 +56,12 @@ def _point(run: RunFolder) -> tuple[tuple[str, ...], Point] | None:
         if not isinstance(end, RunFinished):
             return None
         recipe = run.recipe()
+        tags = run.meta().get("tags") or []
     except (OSError, Trouble):
         return None
     if not isinstance(recipe, DistillRecipe) or not recipe.guided:
+        return None
+    if COUNTS not in tags and any(str(tag).startswith(PILOT) for tag in tags):
         return None
     after = end.results.get("after")
     told = (

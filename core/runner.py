@@ -22,13 +22,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import core
-from core import runs
+from core import launch, runs
 from core.awake import keep_awake
-from core.devices import Device, default_device, devices
+from core.devices import Device, default_device, devices, usable_cores
+from core.distill import DistillRecipe
 from core.errors import Trouble
 from core.events import RunFailed
 from core.home import Home
 from core.journal import JournalWriter
+from core.recipe import Recipe
 from core.runs import RunFolder
 from core.state import State
 
@@ -48,9 +50,9 @@ ON_ITS_WAY_S = 5.0  # a runner takes its lock sooner; an older one without it is
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that lives: its device, its process if this runner started it, and the queue entry it is there for."""
+    """An engine that lives: its devices, its process if this runner started it, and the queue entry it is there for."""
 
-    device: str
+    devices: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     entry: tuple[int, int] | None = None
 
@@ -68,6 +70,7 @@ class Runner:
         self.alive: dict[str, Engine] = {}
         self._waiting: set[str] = set()
         self._told: set[str] = set()
+        self._held: set[str] = set()  # free, but kept for a run further ahead that waits until it has enough of them
         self._looked_at = time.monotonic()
         for run in runs.all_runs(home):
             self._adopt_if_locked(run)
@@ -82,6 +85,7 @@ class Runner:
         for run_id in self._waiting - waiting - self.alive.keys():  # another runner's engine came up late and took it
             self._adopt_if_locked(RunFolder(self.home.runs / run_id))
         self._waiting = waiting
+        self._held.clear()
         for run in queue:
             if run.id not in self.alive:
                 self._start_if_free(run)
@@ -101,7 +105,8 @@ class Runner:
         with self._one_folder(run.id):
             if run.lock_held():
                 said = run.history().engine
-                self.alive[run.id] = Engine(said.device if said else default_device(self.machine)[0].id)
+                named = said.device.split(",") if said else [default_device(self.machine)[0].id]
+                self.alive[run.id] = Engine(tuple(named))
 
     def _look_after(self, run: RunFolder, engine: Engine) -> None:
         if engine.process is None:
@@ -126,13 +131,15 @@ class Runner:
             self.machine, self._looked_at = self.look_at_machine(), time.monotonic()
         try:
             recipe = run.recipe()
-            busy = [engine.device for engine in self.alive.values()]
-            device = free_device(recipe.device, recipe.share_device, self.machine, busy)
-            if device is None:
+            busy = {device for engine in self.alive.values() for device in engine.devices} | self._held
+            taken = free_devices(recipe, self.machine, busy)
+            if taken is None:
+                if launch.processes_of(recipe) > 1:
+                    self._held |= {device.id for device in self.machine if device.id != "cpu"}
                 return
             entry = entry_mark(run)
-            self.alive[run.id] = Engine(device, start_engine(run, device), entry)
-            log.info("started %s on %s", run.id, device)
+            self.alive[run.id] = Engine(taken, start_engine(run, ",".join(taken)), entry)
+            log.info("started %s on %s", run.id, ", ".join(taken))
         except Trouble as trouble:
             self._give_up(run, RunFailed(trouble.what, trouble.way_out))
         except OSError as error:
@@ -200,9 +207,51 @@ def free_device(wanted: str, share: bool, machine: list[Device], busy: Iterable[
     return default_device(candidates)[0].id if share else None
 
 
+def free_devices(recipe: Recipe, machine: list[Device], busy: Iterable[str]) -> tuple[str, ...] | None:
+    """All devices that a run needs, or None if it must wait: a GPU for each process, and the teacher's own.
+
+    On the CPU its processes share the cores. Raises Trouble if this machine has not as many.
+    """
+    processes = launch.processes_of(recipe)
+    own = recipe.teacher_device if isinstance(recipe, DistillRecipe) and recipe.guided else None
+    if processes == 1:
+        others = [device for device in machine if device.id != own]
+        spare = any(device.usable and device.id != "cpu" for device in others)
+        among = others if own and spare and recipe.device == "auto" else machine
+        first = free_device(recipe.device, recipe.share_device, among, busy)
+        if first is None or own in (None, first):
+            return None if first is None else (first,)
+        beside = free_device(own, recipe.share_device, machine, busy)
+        return None if beside is None else (first, beside)
+    if own is not None:
+        raise Trouble(
+            f"The teacher can't have the device {own} for itself beside {processes} processes.",
+            "Take one process, or let the teacher share the devices of the student.",
+        )
+    gpus = [device for device in machine if device.id.startswith("cuda") and device.usable]
+    on_gpus = recipe.device.startswith("cuda") or (recipe.device == "auto" and gpus)
+    if not on_gpus:
+        one = free_device(recipe.device, recipe.share_device, machine, busy)
+        if one == "mps":
+            raise Trouble(f"{processes} processes can't share the GPU of a Mac.", f"Take one process. {OTHER_DEVICE}")
+        return None if one is None else (one,)
+    if len(gpus) < processes:
+        raise Trouble(
+            f"The run asks for {processes} processes, one on each GPU, and this machine has {len(gpus)} that can be used.",
+            "`stillroom launch` writes what starts it elsewhere, or here with fewer processes.",
+        )
+    taken = set() if recipe.share_device else set(busy)
+    free = sorted(
+        (device for device in gpus if device.id not in taken),
+        key=lambda device: (device.id != recipe.device, -device.memory_free_bytes),
+    )
+    return tuple(device.id for device in gpus if device in free[:processes]) if len(free) >= processes else None
+
+
 def start_engine(run: RunFolder, device: str) -> subprocess.Popen[bytes]:
-    """Start the engine of a run as a process in its own session; its output goes to the end of `engine.log`."""
-    return start_detached(["core.engine", str(run.path), "--device", device, "--from-queue"], run.log)
+    """Start the engine of a run, or as many as its recipe asks for, in a session of their own; what they print goes to the end of
+    `engine.log`."""
+    return start_detached(launch.local_command(run, run.recipe(), device.split(","), usable_cores()), run.log)
 
 
 def ensure_runner(home: Home) -> None:
@@ -254,6 +303,7 @@ def process_environment() -> dict[str, str]:
         "GOMP_SPINCOUNT": "10000",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",  # the same as -P, for what our processes start in turn
         "PYTHONUTF8": "1",
         "TOKENIZERS_PARALLELISM": "true",
     }

@@ -24,9 +24,12 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+import core.cache
+import core.chain
 import core.distill
 import core.evaluate
 import core.measure
+import core.write
 from core.errors import RunTrouble
 from core.files import read_json, sync_folder, write_json, write_text
 from core.home import Home
@@ -38,7 +41,14 @@ if sys.platform != "win32":
     import fcntl
 
 KEEP, DISCARD = "keep", "discard"
-RECIPE_KINDS = (core.distill.DistillRecipe, core.evaluate.EvaluateRecipe, core.measure.MeasureRecipe)
+RECIPE_KINDS = (
+    core.distill.DistillRecipe,
+    core.chain.ChainRecipe,
+    core.cache.CacheRecipe,
+    core.evaluate.EvaluateRecipe,
+    core.measure.MeasureRecipe,
+    core.write.WriteRecipe,
+)
 
 
 class RunFolder:
@@ -55,6 +65,11 @@ class RunFolder:
         self.meta_file = path / "meta.json"
         self.checkpoints = path / "checkpoints"
         self.artifacts = path / "artifacts"
+
+    @property
+    def home(self) -> Home:
+        """The data folder that the run lies in."""
+        return Home(self.path.parents[1])
 
     @property
     def id(self) -> str:

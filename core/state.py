@@ -42,6 +42,7 @@ class History:
     samples: list[ev.SampleWritten] = field(default_factory=list)
     choices: dict[str, ev.ChoiceMade] = field(default_factory=dict)
     notices: list[ev.NoticeRaised] = field(default_factory=list)
+    links: list[ev.LinkEntered] = field(default_factory=list)  # of a chain, those entered so far
     checkpoint_step: int | None = None
     attempts: int = 0
     started_at: float | None = None
@@ -71,6 +72,8 @@ class History:
                 self.choices[event.name] = event
             case ev.NoticeRaised():
                 self.notices.append(event)
+            case ev.LinkEntered():
+                self.links.append(event)
             case ev.CheckpointSaved():
                 self.checkpoint_step = event.step
             case ev.RunStopped():
@@ -93,6 +96,7 @@ class History:
         self.steps = [point for point in self.steps if point.step <= keep]
         self.evaluations = [point for point in self.evaluations if point.step <= keep]
         self.samples = [sample for sample in self.samples if sample.step <= keep]
+        self.links = [link for link in self.links if link.step <= max(keep, 0)]
 
     def totals(self) -> Sequence[float | None]:
         """The total loss of each step, in order."""

@@ -15,7 +15,16 @@ from core.errors import Trouble
 from core.numbers import parse_count
 from core.recipe import Recipe
 
-METAVARS = {"teacher": "PATH", "student": "SIZE|PATH", "out": "DIR", "device": "DEVICE"}
+METAVARS = {
+    "teacher": "PATH",
+    "more_teachers": "PATH",
+    "student": "SIZE|PATH",
+    "data": "FILE",
+    "cache": "DIR",
+    "out": "DIR",
+    "device": "DEVICE",
+    "teacher_device": "DEVICE",
+}
 NEVER = {"kind", "shape"}  # the command says the kind, and the shape follows from the student
 
 
@@ -27,16 +36,46 @@ def count(text: str) -> int:
         raise argparse.ArgumentTypeError(str(trouble).rstrip(".")) from trouble
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """An argparse type: 0.7,0.3."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers. Write them like 0.7,0.3") from error
+
+
+class FirstAndFurther(argparse.Action):
+    """A flag that may be given several times: the first value is its own field's, the later ones go to the field `further`."""
+
+    def __init__(self, *, further: str, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.further = further
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if not hasattr(namespace, self.dest):
+            setattr(namespace, self.dest, values)
+        else:
+            setattr(namespace, self.further, [*getattr(namespace, self.further, ()), values])
+
+
 def add_flags(
     parser: argparse.ArgumentParser,
     recipe: type[Recipe],
     groups: Mapping[str, Iterable[str]],
     spellings: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    further: Mapping[str, str] | None = None,
 ) -> None:
     """Add a flag for every field of `recipe`: those of `groups` under their titles, the others under *More settings*.
 
-    A flag that is not given leaves no trace in the namespace. `spellings` gives some fields another flag.
+    A flag that is not given leaves no trace in the namespace. `spellings` gives some fields another flag; those of `further` may be
+    given several times, and all values but the first go to the field named there.
     """
     fields = {name: field for name, field in recipe.model_fields.items() if name not in NEVER and name not in without}
     named = [name for names in groups.values() for name in names]
@@ -44,7 +83,7 @@ def add_flags(
     for title, names in {**groups, "More settings": rest}.items():
         group = parser.add_argument_group(title)
         for name in names:
-            _add_flag(group, name, fields[name], (spellings or {}).get(name))
+            _add_flag(group, name, fields[name], (spellings or {}).get(name), (further or {}).get(name))
 
 
 def given_fields(arguments: argparse.Namespace, recipe: type[Recipe]) -> dict[str, Any]:
@@ -57,7 +96,9 @@ def absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _add_flag(group: argparse._ArgumentGroup, name: str, field: FieldInfo, spelling: str | None) -> None:
+def _add_flag(
+    group: argparse._ArgumentGroup, name: str, field: FieldInfo, spelling: str | None, further: str | None = None
+) -> None:
     flag = spelling or f"--{name.replace('_', '-')}"
     kind = _inner(field.annotation)
     rest: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(field)}
@@ -67,8 +108,12 @@ def _add_flag(group: argparse._ArgumentGroup, name: str, field: FieldInfo, spell
     elif typing.get_origin(kind) is typing.Literal:
         rest["choices"] = typing.get_args(kind)
     elif typing.get_origin(kind) is tuple:
-        rest["action"], rest["metavar"] = "append", "FILE"
-        rest["help"] += " May be given several times."
+        rest["metavar"] = METAVARS.get(name, "TEXT")
+        if typing.get_args(kind)[0] is float:
+            rest["type"], rest["metavar"] = numbers, "X,X"
+        else:
+            rest["action"] = "append"
+            rest["help"] += " May be given several times."
     else:
         kinds: dict[Any, tuple[Callable[[str], Any], str]] = {
             int: (count, "N"),
@@ -76,6 +121,9 @@ def _add_flag(group: argparse._ArgumentGroup, name: str, field: FieldInfo, spell
             str: (str, METAVARS.get(name, "TEXT")),
         }
         rest["type"], rest["metavar"] = kinds[kind]
+    if further is not None:
+        rest["action"], rest["further"] = FirstAndFurther, further
+        rest["help"] += " May be given several times: the others teach beside the first."
     group.add_argument(flag, **rest)
 
 

@@ -209,6 +209,8 @@ class Follower:
                 view.tell(f"Started on {event.device}.")
             case ev.PhaseEntered():
                 view.phase(event)
+            case ev.LinkEntered():
+                view.tell(f"Link {event.number} of {event.count}: {event.name.partition('-')[2]} parameters.")
             case ev.NoticeRaised():
                 view.tell(f"{'Warning: ' if event.level == 'warning' else ''}{event.text}")
             case ev.EvaluationLogged():

@@ -20,6 +20,8 @@ from core.library import added_folders
 from core.measure import measurement
 from core.models import resolve_model, scan_folder
 from core.numbers import bytes_text, count_text, duration_text
+from core.objectives import Objective, Source
+from core.options import Choice
 from core.plan import Plan, parse_target, plan, settle
 from core.runs import RunFolder
 from core.state import State
@@ -37,7 +39,25 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the student must be: a size (1.3M, 3B), a share of the teacher (0.4x), memory (2GB, 2GB@int4), "
         "speed (30tok/s), or a model folder",
     )
-    parser.add_argument("--teacher", metavar="PATH", help="the teacher; without one, those at hand are ranked")
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the teacher; without one, those at hand are ranked. Given several times, the others teach beside the first",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=typing.get_args(Objective),
+        default="forward_kl",
+        help="how the student follows its teacher; all of them are compared [forward_kl]",
+    )
+    parser.add_argument(
+        "--source",
+        choices=typing.get_args(Source),
+        default="corpus",
+        help="what the teacher is asked; all of them are compared [corpus]",
+    )
     parser.add_argument(
         "--init", choices=typing.get_args(Builder), default="prune", help="how the student is made [prune]"
     )
@@ -59,12 +79,13 @@ def plan_command(arguments: argparse.Namespace, output: Output) -> int:
         plan,
         home,
         parse_target(arguments.student),
-        resolve_model(arguments.teacher) if arguments.teacher else None,
+        resolve_model(arguments.teacher[0]) if arguments.teacher else None,
         init=arguments.init,
         tokens=arguments.tokens,
         data=tuple(absolute(item) for item in arguments.data),
         device=arguments.device,
         at_hand=[path for folder in added_folders(home) for path in scan_folder(folder)],
+        **_lesson(arguments),
     )
     made = make()
     measured: dict[str, Any] | None = None
@@ -82,25 +103,35 @@ def plan_command(arguments: argparse.Namespace, output: Output) -> int:
     return FINISHED
 
 
+def _lesson(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the recipe that say what is learnt of whom."""
+    return {
+        "objective": arguments.objective,
+        "source": arguments.source,
+        "more_teachers": tuple(arguments.teacher[1:]),
+    }
+
+
 def _measure(home: Home, made: Plan, arguments: argparse.Namespace, output: Output) -> dict[str, Any]:
     """Run a few steps as a run of its own, so that it waits for its device like any other; it is removed afterwards."""
     if not arguments.teacher or not arguments.data:
         raise BadRecipe("A measurement needs --teacher and --data.", "Name both, or leave --measure out.")
     recipe = settle(
         DistillRecipe(
-            teacher=arguments.teacher,
+            teacher=arguments.teacher[0],
             student=arguments.student,
             init=made.init,
             data=tuple(absolute(item) for item in arguments.data),
             tokens=made.tokens,
             device=arguments.device,
+            **_lesson(arguments),
         )
     ).check()
     run = runs.new_run(home, measurement(recipe, made.estimate.choices))
     try:
         runs.enqueue(home, run)
         output.note("Measuring a few steps …")
-        state, history = _until_measured(home, run, output), run.history()
+        state, history = until_ended(home, run, output), run.history()
     finally:
         runs.discard(run)
     if state is not State.FINISHED:
@@ -112,7 +143,7 @@ def _measure(home: Home, made: Plan, arguments: argparse.Namespace, output: Outp
     return history.results
 
 
-def _until_measured(home: Home, run: RunFolder, output: Output) -> State:
+def until_ended(home: Home, run: RunFolder, output: Output) -> State:
     """Wait for the end of the run; while it waits itself, say for what, and see to it that a runner lives."""
     told, looked_at = "", float("-inf")
     while not (state := run.state()).ended:
@@ -141,6 +172,7 @@ def _show(made: Plan, output: Output) -> None:
     output.say(f"{made.caveat}\n")
     _show_shapes(made, output)
     _show_cost(made, output)
+    _show_choices(made, output)
     for problem in made.problems:
         output.say(f"To be mended first: {problem.field}: {problem.text}")
 
@@ -196,6 +228,31 @@ def _show_cost(made: Plan, output: Output) -> None:
     output.table(["", "part", "size", "error", "because"], rows, right=["size", "error"])
     low, high = (duration_text(seconds) for seconds in cost.seconds_band)
     output.say(f"time  {duration_text(cost.seconds)} (from {low} to {high}): {cost.time_reason}")
+    for part in cost.time:
+        output.say(f"      {part.name} {duration_text(part.seconds)}: {part.reason}")
     for assumption in cost.assumptions:
         output.say(f"Assumed: {assumption}")
     output.say()
+
+
+def _show_choices(made: Plan, output: Output) -> None:
+    """What every other source and objective would take, beside the chosen one; what can't be had says why."""
+    output.say(f"{made.objective_sentence}")
+    for kind, choices, chosen in (
+        ("source", made.sources, made.lesson_source),
+        ("objective", made.objectives, made.objective),
+    ):
+        rows = [
+            [
+                f"{choice.name} *" if choice.name == chosen else choice.name,
+                *(["–", "–", "–"] if choice.why_not else _takes(choice)),
+                choice.why_not or choice.advice,
+            ]
+            for choice in choices
+        ]
+        output.table([kind, "time", "memory", "disk", ""], rows, right=["time", "memory", "disk"])
+        output.say()
+
+
+def _takes(choice: Choice) -> list[str]:
+    return [duration_text(choice.seconds), bytes_text(choice.memory_bytes), bytes_text(choice.disk_bytes)]

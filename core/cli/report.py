@@ -10,8 +10,11 @@ from core import events as ev
 from core import runs
 from core.cli.curve import Line, chart
 from core.cli.output import Output
+from core.distill import DistillRecipe
+from core.errors import Trouble
 from core.home import Home
 from core.numbers import bytes_text, count_text, duration_text
+from core.objectives import OBJECTIVES, SOURCES
 from core.runs import RunFolder
 from core.state import History, State
 
@@ -22,6 +25,7 @@ METRICS = {
     "bits_per_byte": "bits per byte",
     "agreement": "same best token as the teacher",
 }
+PART_COLOURS = {"hidden": "green", "relations": "red"}  # of a loss beside CE and KD
 SAMPLE_CHARACTERS = 600
 LOG_LINES = 12
 
@@ -53,6 +57,7 @@ def facts(run: RunFolder, history: History, state: State) -> dict[str, Any]:
 def outcome(run: RunFolder, history: History, state: State) -> dict[str, Any]:
     """How a followed run ended, for scripts: its results on top of its facts, and error and way out if it failed."""
     answer: dict[str, Any] = {**facts(run, history, state), **history.results, "run": run.id, "state": str(state)}
+    answer |= lesson_facts(run, history)
     if (student := student_folder(run, history)) is not None:
         answer["student"] = str(student)
     if state is State.FAILED and history.failure:
@@ -60,6 +65,46 @@ def outcome(run: RunFolder, history: History, state: State) -> dict[str, Any]:
     if state is State.CRASHED:
         answer |= {"error": crash_words(run, history), "way_out": f"`stillroom resume {run.id}` goes on."}
     return answer
+
+
+def lesson_facts(run: RunFolder, history: History) -> dict[str, Any]:
+    """Objective, source, cache and the last parts of the loss of a distillation; nothing for other runs."""
+    recipe = _distillation(run)
+    if recipe is None:
+        return {}
+    last = history.steps[-1] if history.steps else None
+    return {
+        "objective": recipe.objective if recipe.guided else None,
+        "source": recipe.source if recipe.guided else None,
+        "cache": history.choices["cache"].value if "cache" in history.choices else recipe.cache,
+        "parts": {} if last is None else {"ce": last.ce, "kd": last.kd, **last.parts},
+        "generated": None if last is None else last.generated,
+    }
+
+
+def lesson_text(run: RunFolder, history: History) -> str:
+    """What was learnt of whom, in a sentence; nothing for runs that are no distillation."""
+    recipe = _distillation(run)
+    if recipe is None:
+        return ""
+    if not recipe.guided:
+        return "Learnt from the text alone."
+    title, _, _ = SOURCES[recipe.source]
+    teachers = ", ".join(Path(folder).name for folder in recipe.teachers)
+    words = f"{OBJECTIVES[recipe.objective].title} of {teachers}, {1 - recipe.ce_weight:.0%} of the loss. {title}"
+    if recipe.source == "on-policy":
+        words += f", in {recipe.on_policy_share:.0%} of the blocks"
+    if "cache" in history.choices:
+        words += f": {history.choices['cache'].value}"
+    return f"{words}."
+
+
+def _distillation(run: RunFolder) -> DistillRecipe | None:
+    try:
+        recipe = run.recipe()
+    except Trouble:  # the rest of the run is still worth telling
+        return None
+    return recipe if isinstance(recipe, DistillRecipe) else None
 
 
 def student_folder(run: RunFolder, history: History) -> Path | None:
@@ -87,13 +132,16 @@ def log_tail(run: RunFolder, lines: int | None = LOG_LINES) -> list[str]:
 
 
 def curve_lines(history: History) -> list[Line]:
-    """Training losses apart (total, CE, KD), and the held-out cross-entropy."""
+    """Training losses apart (total, CE, KD, hidden states, relations), and the held-out cross-entropy."""
     steps = [point.step for point in history.steps]
     held_out = [point for point in history.evaluations if point.subject == "student" and "ce" in point.metrics]
     lines = [Line("ce", "blue", steps, [point.ce for point in history.steps])]
     if any(point.kd for point in history.steps):  # without a teacher the total is the cross-entropy
         lines.append(Line("kd", "magenta", steps, [point.kd for point in history.steps]))
         lines.append(Line("total", "cyan", steps, [point.total for point in history.steps]))
+    for name, colour in PART_COLOURS.items():
+        if any(name in point.parts for point in history.steps):
+            lines.append(Line(name, colour, steps, [point.parts.get(name) for point in history.steps]))
     lines.append(Line("validation ce", "yellow", [p.step for p in held_out], [p.metrics.get("ce") for p in held_out]))
     return lines
 
@@ -118,6 +166,8 @@ def step_text(history: History) -> str:
     point, plan = history.steps[-1], history.plan
     parts = [f"step {point.step}/{plan.steps}" if plan else f"step {point.step}"]
     parts += [f"{name} {value:.3f}" for name, value in losses(point).items()]
+    if point.generated is not None:
+        parts.append(f"{point.generated:.0%} its own words")
     if point.tokens_per_second is not None:
         parts.append(f"{count_text(point.tokens_per_second)} tokens/s")
     if point.memory_bytes is not None:
@@ -130,6 +180,7 @@ def losses(point: ev.StepLogged) -> dict[str, float]:
     values = {"total": point.total, "ce": point.ce, "kd": point.kd}
     if not point.kd:
         values = {"ce": point.ce}
+    values |= point.parts
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -137,11 +188,15 @@ def ending(run: RunFolder, history: History, state: State, output: Output) -> No
     """The words for a run that has ended: how, what came of it, and the way on."""
     if len(history.steps) > 1:
         output.show(chart(curve_lines(history), width=min(output.console().width, 100)))
+    if lesson := lesson_text(run, history):
+        output.say(lesson)
     show_figures(history, output)
     show_sample(history, output)
     match state:
         case State.FINISHED:
             output.say(f"Finished{_took(history)}.")
+            if isinstance(file := history.results.get("file"), str):
+                output.say(f"The text is in {file}")
             if (student := student_folder(run, history)) is not None:
                 also = history.results.get("out")
                 output.say(f"The student is in {student}" + (f"\nand in {also}" if also else ""))

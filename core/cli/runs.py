@@ -141,6 +141,8 @@ def _worth_showing(recipe: Recipe) -> list[str]:
 def _value_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
+    if isinstance(value, Recipe):
+        return ", ".join(f"{name} {_value_text(getattr(value, name))}" for name in _worth_showing(value))
     return str(value)
 
 

@@ -15,19 +15,49 @@ from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.models import resolve_model
+from core.objectives import OBJECTIVES, SOURCES
 from core.plan import beside, check_device, settle
 from core.recipe import Recipe, parse_recipe, read_recipe
 from core.runs import RunFolder
 
 DISTILL_GROUPS = {
     "the student": ["teacher", "student", "init", "data", "tokens", "seed", "out", "use_teacher"],
-    "More settings: the run": [
-        "name",
+    "the objective": [
+        "objective",
+        "ce_weight",
+        "balance",
+        "temperature",
+        "answers_only",
+        "jsd_beta",
+        "skew_alpha",
+        "clip_mass",
+        "sinkhorn_epsilon",
+        "hidden_weight",
+        "relation_weight",
+    ],
+    "the source of what is learnt": [
+        "source",
+        "cache",
+        "top_k",
+        "tail",
+        "on_policy_share",
+        "new_tokens",
+        "sampling_temperature",
+        "teacher_mix",
+    ],
+    "several teachers": ["more_teachers", "teacher_weights", "mixture"],
+    "devices and processes": [
         "device",
         "share_device",
+        "processes",
+        "launch",
+        "strategy",
         "precision",
+        "teacher_precision",
+        "teacher_device",
         "gradient_checkpointing",
-        "allow_remote_code",
+        "micro_batch",
+        "chunk_rows",
     ],
     "More settings: the text": [
         "separator",
@@ -36,10 +66,8 @@ DISTILL_GROUPS = {
         "calibration_blocks",
         "sample_prompt",
     ],
-    "More settings: the objective": ["ce_weight", "temperature"],
     "More settings: the optimizer": [
         "batch_tokens",
-        "micro_batch",
         "learning_rate",
         "schedule",
         "warmup",
@@ -48,13 +76,28 @@ DISTILL_GROUPS = {
         "beta2",
         "clip",
     ],
-    "More settings: what is kept": ["evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every"],
+    "More settings: what is kept": [
+        "evaluate_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "save_precision",
+        "log_every",
+    ],
 }
 DISTILL_SPELLINGS = {"use_teacher": "--no-teacher"}
+SEVERAL_TEACHERS = {"teacher": "more_teachers"}
 DISTILL_EPILOGUE = """\
 examples:
   stillroom distill --teacher ./teacher --student 0.4x --data stories.txt --tokens 2M
+  stillroom distill --teacher ./teacher --student 0.4x --data stories.txt --tokens 2M --objective jsd --source on-policy
+  stillroom distill --teacher ./a --teacher ./b --teacher-weights 0.7,0.3 --student 3M --data stories.txt --tokens 2M
   stillroom distill --recipe night.json --seed 2
+
+objectives:
+{objectives}
+
+sources:
+{sources}
 
 Ctrl-C stops the run and keeps it; twice within a second leaves it running.
 """
@@ -62,8 +105,11 @@ SETTLED_BY = {"teacher", "student", "init", "seed", "allow_remote_code"}  # a ch
 
 
 def distill_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = DISTILL_EPILOGUE
-    add_flags(parser, DistillRecipe, DISTILL_GROUPS, DISTILL_SPELLINGS)
+    parser.epilog = DISTILL_EPILOGUE.format(
+        objectives="\n".join(f"  {name:<16} {facts.advice}" for name, facts in OBJECTIVES.items()),
+        sources="\n".join(f"  {name:<16} {advice}" for name, (_, advice, _) in SOURCES.items()),
+    )
+    add_flags(parser, DistillRecipe, DISTILL_GROUPS, DISTILL_SPELLINGS, further=SEVERAL_TEACHERS)
     files = parser.add_argument_group("recipe files")
     files.add_argument("--recipe", metavar="FILE", type=Path, help="begin with this recipe; flags go before it")
     files.add_argument("--save-recipe", metavar="FILE", type=Path, help="also write the complete recipe")
@@ -73,7 +119,13 @@ def distill_arguments(parser: argparse.ArgumentParser) -> None:
 
 def distill_command(arguments: argparse.Namespace, output: Output) -> int:
     home = home_of(arguments)
-    recipe = settle(_distill_recipe(arguments))
+    asked = _distill_recipe(arguments)
+    recipe = settle(asked)
+    if recipe.objective != asked.objective:
+        title = OBJECTIVES[recipe.objective].title
+        output.note(
+            f"Teacher and student have different tokenizers, so texts are compared: {title} ({recipe.objective})."
+        )
     if arguments.save_recipe:
         runs.save_recipe(recipe, arguments.save_recipe)
         output.note(f"The recipe is in {arguments.save_recipe}")

@@ -1,7 +1,10 @@
-"""The engine's door: `python -m core.engine RUN_FOLDER [--device cpu|cuda:0|mps] [--from-queue]`.
+"""The engine's door: `python -m core.engine RUN_FOLDER [--device cpu|cuda:0|cuda:0,cuda:1|mps|auto] [--from-queue]`.
 
 Takes the run's lock, says that it started, does the work and says how it ended. Exit codes: 0 finished, 1 failed, 3 stopped and
 kept, 75 another engine holds the run. Nothing heavy is imported before the lock is held and the start is said.
+
+Started several times by `accelerate launch` or `torchrun`, the first process does all that, and the others work along without a word;
+a launcher takes any other code than 0 for a failure, so a run that was stopped and kept ends with 0 there.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ import psutil
 from filelock import FileLock, Timeout
 
 from core import events as ev
-from core.devices import devices, environment_for
+from core.devices import Device, default_device, devices, environment_for
 from core.engine import checkpoints
 from core.engine.failures import as_trouble
+from core.engine.processes import ALONE, NoMeeting, Peers, Place, lost_a_peer
 from core.engine.session import Session, StopRequested
 from core.errors import Trouble
 from core.journal import JournalWriter
@@ -50,6 +54,9 @@ def main() -> int:
     if not run.recipe_file.is_file():
         print(f"{run.path} is no run folder.", file=sys.stderr)
         return FAILED
+    place = Place.from_environment()
+    if place.rank > 0:
+        return work_along(run, arguments.device, place)
     lock = FileLock(run.lock_file, is_singleton=False)
     try:
         lock.acquire(timeout=10)
@@ -58,14 +65,15 @@ def main() -> int:
     try:
         if arguments.from_queue and not run.queue_entry.exists():
             return STOPPED
-        return work(run, arguments.device)
+        code = work(run, arguments.device, place)
+        return FINISHED if code == STOPPED and place.count > 1 else code
     finally:
         if run.stop_wish() != DISCARD:  # that wish stands until the folder is gone
             run.stop_request.unlink(missing_ok=True)
         lock.release()
 
 
-def work(run: RunFolder, device: str) -> int:
+def work(run: RunFolder, device: str, place: Place = ALONE) -> int:
     """Start, do, and say the ending. Every way out but a kill leaves a last word in the journal."""
     with JournalWriter(run.journal) as journal:
         checkpoints.drop_incomplete(run.checkpoints)
@@ -84,26 +92,82 @@ def work(run: RunFolder, device: str) -> int:
         session: Session | None = None
         try:
             recipe = run.recipe()
-            os.environ["HF_HUB_OFFLINE"] = (
-                "1"  # whatever a model folder names, nothing is fetched behind the user's back
-            )
-            session = Session(run, recipe, journal, torch_device(device))
+            session = Session(run, recipe, journal, take_devices(device, place), Peers(place))
             capability = load_capability(recipe)
-            journal.append(ev.RunFinished(capability.run(session)))
+            meet(session)
+            results = capability.run(session)
+            session.peers.begin_to_end()
+            journal.append(ev.RunFinished(results))
         except StopRequested:
-            journal.append(ev.RunStopped(session.step if session else 0))
+            assert session is not None
+            session.peers.begin_to_end()
+            journal.append(ev.RunStopped(session.step))
             return STOPPED
         except BaseException as error:  # noqa: BLE001 — whatever it is, the journal must say it
-            details = traceback.format_exc()
-            with contextlib.suppress(OSError):  # the log may lie on the very disk that is full
-                print(details, file=sys.stderr, flush=True)
-            checkpoints.drop_incomplete(run.checkpoints)  # after a full disk this makes room for the last word
-            trouble = as_trouble(error, run, session)
-            journal.append(ev.RunFailed(trouble.what, trouble.way_out, details, session.step if session else None))
+            fail(run, journal, session, error)
             return FAILED
+        finally:
+            if session is not None:
+                session.peers.leave()
         if hasattr(capability, "tidy"):
             capability.tidy(run)
         return FINISHED
+
+
+def fail(run: RunFolder, journal: JournalWriter, session: Session | None, error: BaseException) -> None:
+    """Say why the run ends, or why the peer did whose end broke it."""
+    details = traceback.format_exc()
+    with contextlib.suppress(OSError):  # the log may lie on the very disk that is full
+        print(details, file=sys.stderr, flush=True)
+    trouble = as_trouble(error, run, session)
+    if session is not None:
+        if lost_a_peer(error) and (word := session.peers.trouble_of_a_peer()) is not None:
+            trouble, details = word
+        session.peers.begin_to_end()
+    checkpoints.drop_incomplete(run.checkpoints)  # after a full disk this makes room for the last word
+    journal.append(ev.RunFailed(trouble.what, trouble.way_out, details, session.step if session else None))
+
+
+def work_along(run: RunFolder, device: str, place: Place) -> int:
+    """Any process but the main one: the same work, without lock and journal. What ends it is left as word for the main one."""
+    peers = Peers(place)
+    session: Session | None = None
+    try:
+        recipe = run.recipe()
+        session = Session(run, recipe, None, take_devices(device, place), peers)
+        capability = load_capability(recipe)
+        meet(session)
+        capability.run(session)
+    except StopRequested:
+        return FINISHED
+    except BaseException as error:  # noqa: BLE001 — whatever it is, the main process must hear of it
+        details = traceback.format_exc()
+        print(details, file=sys.stderr, flush=True)
+        trouble = as_trouble(error, run, session)
+        if session is not None and session.peers.met:
+            peers = session.peers
+        elif not isinstance(error, NoMeeting):
+            peers = Peers.meet(place)
+        if not lost_a_peer(error):
+            peers.report(trouble, details)
+        return FAILED
+    return FINISHED
+
+
+def meet(session: Session) -> None:
+    """Several processes find one another; from here on they end together."""
+    place = session.peers.place
+    if place.count == 1:
+        return
+    session.peers = Peers.meet(place)
+
+    def say(trouble: Trouble, details: str) -> None:
+        session.say(ev.RunFailed(trouble.what, trouble.way_out, details, session.step))
+        if session.run.stop_wish() != DISCARD:  # this process ends without coming back to its door
+            session.run.stop_request.unlink(missing_ok=True)
+
+    session.peers.watch(say)
+    session.peers.join(session.device)
 
 
 def load_capability(recipe: Recipe) -> ModuleType:
@@ -127,13 +191,34 @@ def load_capability(recipe: Recipe) -> ModuleType:
         gc.enable()
 
 
-def torch_device(device: str) -> str:
-    """The device as torch shall see it: the one GPU is made the only visible one, so that nothing lands on another."""
+def take_devices(device: str, place: Place) -> tuple[str, ...]:
+    """The devices of the run by their own names, in the order in which torch shall count them: they are made the only visible ones, so that
+    nothing lands on another.
+    """
     known = {found.id: found for found in devices()}
-    if device not in known:
-        raise Trouble(f"This machine has no device {device}.", f"It has {', '.join(known)}.")
-    os.environ.update(environment_for([known[device]]))
-    return device.partition(":")[0]
+    wanted = named_devices(device, known)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise Trouble(f"This machine has no device {unknown[0]}.", f"It has {', '.join(known)}.")
+    kind = wanted[0].partition(":")[0]
+    if kind != "cpu" and len(wanted) < place.local_count:
+        raise Trouble(
+            f"{place.local_count} processes on this machine need as many GPUs, and there are {len(wanted)}.",
+            "Start fewer processes on it.",
+        )
+    os.environ.update(environment_for([known[name] for name in wanted]))
+    os.environ["HF_HUB_OFFLINE"] = "1"  # whatever a model folder names, nothing is fetched behind the user's back
+    return tuple(wanted)
+
+
+def named_devices(device: str, known: dict[str, Device]) -> list[str]:
+    """`cuda` stands for all GPUs, `auto` for all GPUs or, without any, the best device there is: for machines that nobody has seen yet."""
+    if device not in ("cuda", "auto"):
+        return device.split(",")
+    gpus = [name for name, found in known.items() if name.startswith("cuda") and found.usable]
+    if not gpus and device == "auto":
+        return [default_device(list(known.values()))[0].id]
+    return gpus or ["cuda:0"]
 
 
 def versions() -> dict[str, str]:
@@ -145,5 +230,15 @@ def versions() -> dict[str, str]:
     }
 
 
+def leave_at_once(code: int) -> None:
+    """End without torch's tidying up, which waits for peers that may be gone, or aborts."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    ended_with = main()
+    if Place.from_environment().count > 1:
+        leave_at_once(ended_with)
+    sys.exit(ended_with)

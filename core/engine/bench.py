@@ -28,10 +28,18 @@ class Bench:
     held_out: Corpus
     length: int
     resumed: tuple[int, Path] | None
+    same_tokenizer: bool = True  # of teacher and student
     teacher_metrics: dict[str, float | None] | None = None
     blocks: Blocks | None = None
     per_step: int = 1
+    share: int = 1  # of the blocks of a step, how many fall to each process
+    parts: int = 1  # processes that the student's moments are shared out over
     micro: int = 1
+
+    @property
+    def judge(self) -> PreTrainedModel | None:
+        """The teacher, where its scores of a token can be compared with the student's."""
+        return self.teacher if self.same_tokenizer else None
 
     def let_teacher_go(self) -> None:
         """Give the teacher's memory back once nothing needs it any more."""

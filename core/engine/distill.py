@@ -6,6 +6,7 @@ Run it through the engine's door: `python -m core.engine RUN_FOLDER`.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,30 +22,37 @@ from core.engine import checkpoints
 from core.engine.bench import Bench, count_of
 from core.engine.builders import build_student
 from core.engine.card import lineage, model_card
+from core.engine.lesson import Lesson
 from core.engine.models import compute_dtype, config_of, load_model, load_tokenizer, replace_folder, save_student
 from core.engine.rehearsal import free_unused, halved, rehearse
 from core.engine.sampling import continuation
 from core.engine.scoring import score
 from core.engine.session import Session, StopRequested
+from core.engine.sharding import SharedTrainer, share_out, shares_out, whole_again
+from core.engine.teaching import load_teacher, make_lesson
 from core.engine.text import (
     Blocks,
     Corpus,
     Framing,
+    answers_behind,
+    collate,
     find_framing,
     first_texts,
     keeps_documents_apart,
     load_corpus,
     load_framing,
     look_over,
+    refuse_tokens_beyond,
     save_corpora,
     tokenise,
 )
-from core.engine.trainer import DistillTrainer, collate, training_arguments
+from core.engine.trainer import DistillTrainer, training_arguments
 from core.errors import BadRecipe, Trouble
 from core.files import read_json
 from core.journal import read_journal
 from core.law import training_flops
 from core.models import inspect_model, same_tokenizer
+from core.objectives import OBJECTIVES
 from core.plan import has_weights
 from core.runs import RunFolder
 from core.shapes import config_for, count_parameters
@@ -66,13 +74,16 @@ def run(session: Session) -> dict[str, Any]:
 
     bench = set_up(session, recipe)
     student = make_student(session, recipe, bench)
-    shape_training(session, recipe, bench, student)
-    if not recipe.guided:
-        bench.let_teacher_go()
+    arrange_blocks(session, recipe, bench, student)
+    lesson = make_lesson(session, recipe, bench, student)
+    plan_training(session, recipe, bench, student, lesson)
     evaluator = Evaluator(session, bench, student)
     if bench.resumed is None:
-        evaluator(0, 0)
-    train(session, recipe, bench, student, evaluator)
+        session.peers.by_main(lambda: evaluator(0, 0))
+    student = train(session, recipe, bench, lesson, evaluator)
+    if not session.peers.main:
+        return {}
+    lesson.drop()
     return finish(session, recipe, bench, student, evaluator)
 
 
@@ -89,18 +100,21 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     source = Path(recipe.student) if own else teacher_folder
     assert source is not None
     same, reason = same_tokenizer(teacher_folder, source) if own and teacher_folder is not None else (True, "")
-    if recipe.guided and not same:
+    translated = OBJECTIVES[recipe.objective].needs == "text"
+    if recipe.guided and not same and not translated:
         raise BadRecipe(
-            f"Teacher and student have different tokenizers: {reason}.", "Choose a student of the teacher's family."
+            f"Teacher and student have different tokenizers: {reason}.",
+            "Choose the objective gold or uld, which compare texts, or a student of the teacher's family.",
         )
     tokenizer = load_tokenizer(source, recipe.allow_remote_code)
-    resumed = checkpoints.newest(session.run.checkpoints)
+    newest = session.peers.by_main(lambda: (checkpoints.newest(session.run.checkpoints) or [None])[0])
+    resumed = None if newest is None else (newest, session.run.checkpoints / f"{checkpoints.PREFIX}{newest}")
     session.step = resumed[0] if resumed else 0
     # A control run asks the teacher how documents are framed, as the guided run does, so that both read the same tokens.
     wanted = teacher_folder is not None and (recipe.guided or (same and resumed is None))
-    teacher = load_model(teacher_folder, device, dtype, recipe.allow_remote_code) if wanted and teacher_folder else None
+    teacher = load_teacher(session, recipe, teacher_folder, dtype) if wanted and teacher_folder else None
     known = inspect_model(teacher_folder, allow_remote_code=recipe.allow_remote_code) if teacher_folder else None
-    asked = teacher
+    asked = teacher if same else None
     if asked is None and recipe.init == "existing" and resumed is None:  # the student knows how it was trained
         asked = load_model(source, device, dtype, recipe.allow_remote_code)
     framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source)
@@ -117,6 +131,7 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
         held_out,
         length,
         resumed,
+        same_tokenizer=same,
     )
 
 
@@ -132,9 +147,15 @@ def read_data(
     kept = session.run.path / TOKENS
     config = AutoConfig.from_pretrained(source, trust_remote_code=recipe.allow_remote_code)
     context = int(getattr(config, "max_position_embeddings", 0) or 2048)
-    if not kept.exists():
+
+    def read() -> None:
         framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
-        plan = look_over(recipe.data, recipe.separator, recipe.tokens, recipe.validation_tokens)
+        plan = look_over(recipe.data, recipe.separator, recipe.tokens, recipe.validation_tokens, recipe.answers_only)
+        if plan.unanswered:
+            session.notice(
+                f"{plan.unanswered} of {plan.count + plan.unanswered} rows have an empty answer; they are left out.",
+                "warning",
+            )
         if plan.in_pieces:
             session.notice(
                 f"The data has only {plan.count} document(s); they are cut in pieces so that some can be held out."
@@ -154,8 +175,12 @@ def read_data(
             session.progress,
         )
         save_corpora(kept, {"train": corpora[0], "held-out": corpora[1]}, framing)
+
+    session.peers.by_main(lambda: None if kept.exists() else read())
     framing = load_framing(kept)
     train_corpus, held_out = load_corpus(kept, "train"), load_corpus(kept, "held-out")
+    highest = max(int(corpus.ids.max()) for corpus in (train_corpus, held_out))
+    refuse_tokens_beyond(config.get_text_config().vocab_size, highest, tokenizer)
     session.choose("framing", [framing.start, framing.end], framing.reason)
     length, why = defaults.sequence_length(context, session.device, int(train_corpus.lengths.max()))
     if recipe.sequence_length is not None:
@@ -170,6 +195,13 @@ def read_data(
     if cut:
         session.notice(
             f"{cut} of {len(train_corpus)} documents are longer than {length} tokens; they are trained in parts of that length."
+        )
+    behind = answers_behind(train_corpus, length)
+    if behind:
+        session.notice(
+            f"The prompts of {behind} of {len(train_corpus)} documents are longer than {length} tokens: their answers are cut off "
+            "from the beginning of the prompt. Longer sequences or shorter prompts would mend it.",
+            "warning",
         )
     return framing, train_corpus, held_out, length
 
@@ -187,11 +219,25 @@ def make_student(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTr
         model = load_model(Path(recipe.student), "cpu", torch.float32, recipe.allow_remote_code)
     else:
         session.phase("building the student", recipe.init)
-        model = _built(session, recipe, bench)
+        model = _built_by_main(session, recipe, bench)
     if recipe.gradient_checkpointing:
         # its name from transformers 5.23 on; the older one is deprecated there
         getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
-    return model.to(bench.device).float().requires_grad_(True)
+    model = model.to(bench.device).float().requires_grad_(True)
+    session.peers.same_weights(model)
+    return model
+
+
+def _built_by_main(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedModel:
+    """Built once; the other processes take its config, and later its weights."""
+    models: list[PreTrainedModel] = []
+
+    def build() -> dict[str, Any]:
+        models.append(_built(session, recipe, bench))
+        return json.loads(models[0].config.to_json_string(use_diff=False))
+
+    config = session.peers.by_main(build)
+    return models[0] if models else AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
 
 
 def _built(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedModel:
@@ -240,18 +286,26 @@ def _calibration(blocks: Blocks, recipe: DistillRecipe, vocabulary: int, device:
     batches = [
         collate([blocks[i] for i in range(start, min(start + at_once, count))]) for start in range(0, count, at_once)
     ]
-    return [{name: tensor.to(device) for name, tensor in batch.items() if name != "shift_labels"} for batch in batches]
+    read = ("input_ids", "position_ids", "labels")
+    return [{name: batch[name].to(device) for name in read} for batch in batches]
 
 
-def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> None:
-    """Settle batch, micro-batch and blocks, and say what the training will consist of."""
+def arrange_blocks(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> None:
+    """Settle the batch, and pack the documents into blocks."""
     if recipe.batch_tokens is not None:
-        batch, why = max(1, round(recipe.batch_tokens / bench.length)) * bench.length, "as the recipe says"
+        batch, why = recipe.batch_tokens, "as the recipe says"
     else:
         batch, why = defaults.batch_tokens(recipe.tokens, bench.length)
-    session.choose("tokens in a step", batch, why)
-    bench.per_step = batch // bench.length
+    bench.per_step = defaults.blocks_in_a_step(batch, bench.length, recipe.processes)
+    bench.share = session.peers.share_of(bench.per_step)
+    bench.parts = session.peers.count if shares_out(session, recipe) else 1
+    session.choose("tokens in a step", bench.per_step * bench.length, why)
+    if session.peers.count > 1:
+        words = f"{bench.share} blocks of each step fall to each"
+        session.choose("processes", session.peers.count, words)
     pad = bench.tokenizer.pad_token_id
+    if pad is not None and pad >= student.get_input_embeddings().weight.shape[0]:
+        pad = None  # a token added for padding that the model has no row for; nothing reads what stands there
     apart = keeps_documents_apart(student)
     if not apart:
         session.notice(
@@ -271,18 +325,27 @@ def shape_training(session: Session, recipe: DistillRecipe, bench: Bench, studen
             f"The budget goes through the text {bench.blocks.epochs:.1f} times; past about 4 times it brings little. Add text.",
             "warning",
         )
-    bench.micro = rehearse(session, recipe, bench, student)
+
+
+def plan_training(
+    session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, lesson: Lesson
+) -> None:
+    """Settle the micro-batch, and say what the training will consist of."""
+    assert bench.blocks is not None
+    bench.micro = session.peers.lowest(rehearse(session, recipe, bench, lesson))
     parameters, non_embedding = count_of(student)
     session.say(
         ev.TrainingPlanned(
             steps=len(bench.blocks) // bench.per_step,
             tokens=bench.blocks.tokens,
             micro_batch=bench.micro,
-            accumulation=bench.per_step // bench.micro,
+            accumulation=bench.share // bench.micro,
             sequence_length=bench.length,
             student_parameters=parameters,
             teacher_parameters=bench.teacher_parameters,
-            flops_per_token=training_flops(non_embedding, 1, bench.teacher_non_embedding if recipe.guided else None),
+            flops_per_token=training_flops(
+                non_embedding, 1, bench.teacher_non_embedding if recipe.guided and recipe.source != "cache" else None
+            ),
         )
     )
 
@@ -310,8 +373,8 @@ class Evaluator:
             return
         bench = self.bench
         self.session.phase("evaluating", f"step {step}", safe_to_end=step == 0)
-        scores = score(self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.teacher)
-        if bench.teacher is not None and bench.teacher_metrics is None:
+        scores = score(self.student, bench.held_out, bench.framing, bench.length, bench.device, bench.judge)
+        if bench.judge is not None and bench.teacher_metrics is None:
             bench.teacher_metrics = scores.of_teacher().metrics()
             self.session.say(ev.EvaluationLogged(0, 0, "teacher", bench.teacher_metrics))
         metrics = scores.metrics()
@@ -340,15 +403,19 @@ class Evaluator:
 
 
 def train(
-    session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, evaluator: Evaluator
-) -> None:
-    """Train to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
+    session: Session, recipe: DistillRecipe, bench: Bench, lesson: Lesson, evaluator: Evaluator
+) -> PreTrainedModel:
+    """Train the student to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
     assert bench.blocks is not None
+    student = lesson.student
     steps = len(bench.blocks) // bench.per_step
     rate, why = defaults.learning_rate(count_of(student)[1], recipe.tokens, recipe.init)
     if recipe.learning_rate is not None:
         rate, why = recipe.learning_rate, "as the recipe says"
     session.choose("learning rate", rate, why)
+    shared = bench.parts > 1
+    if shared:
+        share_out(student, bench.parts)
     resumed = bench.resumed
     while resumed is None or resumed[0] < steps:
         session.phase("training", f"{steps} steps")
@@ -358,18 +425,18 @@ def train(
             session,
             recipe,
             bench.micro,
-            bench.per_step // bench.micro,
+            bench.share // bench.micro,
             steps,
             rate,
             recipe.evaluate_every or defaults.evaluate_every(steps)[0],
             recipe.checkpoint_every or defaults.checkpoint_every(steps)[0],
             bench.dtype is torch.bfloat16,
         )
-        trainer = DistillTrainer(
+        trainer = (SharedTrainer if shared else DistillTrainer)(
             session,
             recipe,
             student,
-            bench.teacher if recipe.guided else None,
+            lesson,
             bench.blocks,
             arguments,
             evaluator,
@@ -380,6 +447,8 @@ def train(
             trainer.go_on(resumed[1] if resumed else None)
         except (RuntimeError, MemoryError) as error:
             too_much = error.with_traceback(None)  # its frames hold the activations that were too many
+        if too_much is not None and session.peers.count > 1:
+            raise too_much  # the others wait for gradients that this process could not make
         if too_much is not None:
             student.zero_grad(set_to_none=True)
             smaller = halved(session, bench, bench.micro, too_much)
@@ -392,8 +461,11 @@ def train(
             raise StopRequested
         resumed = (steps, session.run.checkpoints)
     session.step = steps
-    if evaluator.last is None or evaluator.last[0] != steps:
-        evaluator(steps, bench.blocks.tokens)
+    if shared:
+        student = evaluator.student = whole_again(student)
+    tokens = bench.blocks.tokens
+    session.peers.by_main(lambda: evaluator(steps, tokens))  # which knows if it has been there already
+    return student
 
 
 def finish(

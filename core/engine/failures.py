@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from core.engine.processes import lost_a_peer
 from core.engine.session import Session
 from core.errors import Trouble
 from core.runs import RunFolder
@@ -39,6 +40,11 @@ def as_trouble(error: BaseException, run: RunFolder, session: Session | None) ->
         return Trouble(
             f"The memory of the device ran out while {phase}.",
             "Choose a smaller student, a shorter sequence, gradient checkpointing, or close other programs; then resume.",
+        )
+    if session is not None and session.peers.count > 1 and lost_a_peer(error):
+        return Trouble(
+            f"One of the run's {session.peers.count} processes ended, or does not answer, while {phase}; the others can't go on.",
+            "The log may say why. Resume the run: it goes on from its newest checkpoint.",
         )
     return Trouble(
         f"The engine met an error that we did not foresee while {phase}: {type(error).__name__}: {text[:300]}",

@@ -10,8 +10,9 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from core.engine.distill import make_student, set_up, shape_training
+from core.engine.distill import arrange_blocks, make_student, plan_training, set_up
 from core.engine.session import Session
+from core.engine.teaching import make_lesson
 from core.engine.trainer import DistillTrainer, training_arguments
 from core.journal import read_journal
 from core.measure import MeasureRecipe
@@ -42,25 +43,24 @@ def run(session: Session) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     bench = set_up(session, recipe)
     student = make_student(session, recipe, bench)
-    shape_training(session, recipe, bench, student)
+    arrange_blocks(session, recipe, bench, student)
     assert bench.blocks is not None
-    if not recipe.guided:
-        bench.let_teacher_go()
+    lesson = make_lesson(session, recipe, bench, student)
+    plan_training(session, recipe, bench, student, lesson)
     session.phase("measuring", f"{measured.steps} steps")
     steps = max(measured.steps + 1, len(bench.blocks) // bench.per_step)
     arguments = training_arguments(
         session,
         recipe,
         bench.micro,
-        bench.per_step // bench.micro,
+        bench.share // bench.micro,
         steps,
         1e-6,
         NEVER,
         NEVER,
         bench.dtype is torch.bfloat16,
     )
-    teacher = bench.teacher if recipe.guided else None
-    trainer = DistillTrainer(session, recipe, student, teacher, bench.blocks, arguments, lambda step, tokens: None, 0.0)
+    trainer = DistillTrainer(session, recipe, student, lesson, bench.blocks, arguments, lambda step, tokens: None, 0.0)
     trainer.add_callback(StopAfter(measured.steps))
     trainer.train()
     session.check_stop()

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from core.engine.text import Framing
 from core.errors import BadModel
@@ -16,18 +23,29 @@ from core.files import read_json, sync_file, sync_folder
 from core.models import inspect_model
 
 
-def load_model(folder: Path, device: str, dtype: torch.dtype, allow_remote_code: bool) -> PreTrainedModel:
+def load_model(
+    folder: Path,
+    device: str,
+    dtype: torch.dtype,
+    allow_remote_code: bool,
+    quantization: BitsAndBytesConfig | None = None,
+) -> PreTrainedModel:
     """A causal language model for reading: in eval mode, gradients off. BadModel says what is wrong with the folder."""
     inspect_model(folder, allow_remote_code=allow_remote_code)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, trust_remote_code=allow_remote_code, use_safetensors=True, local_files_only=True
+            folder,
+            dtype=dtype,
+            trust_remote_code=allow_remote_code,
+            use_safetensors=True,
+            local_files_only=True,
+            **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
         )
     except (ValueError, KeyError, RuntimeError, OSError) as error:
         raise BadModel(
             f"{folder} can't be loaded as a causal language model: {error}.", "Choose another model folder."
         ) from error
-    return model.to(device).eval().requires_grad_(False)
+    return (model if quantization is not None else model.to(device)).eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: Path, allow_remote_code: bool) -> PreTrainedTokenizerBase:

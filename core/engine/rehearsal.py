@@ -8,36 +8,38 @@ import time
 
 import psutil
 import torch
-from transformers import PreTrainedModel
 
 from core import defaults
 from core.devices import memory_bytes
 from core.distill import DistillRecipe
-from core.engine import losses
 from core.engine.bench import Bench
 from core.engine.failures import is_out_of_memory
+from core.engine.lesson import Lesson
 from core.engine.session import Session
-from core.engine.trainer import collate
+from core.engine.text import collate
 from core.errors import Trouble
 
 SMALL_SHARE = 0.1  # of the free memory: a batch that is reckoned to take less on a CPU is not tried whole
 
 
-def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> int:
+def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, lesson: Lesson) -> int:
     """Find the micro-batch on the fullest blocks before the first real step; nothing is learnt here. Returns blocks at once.
 
     One block is measured, the rest is reckoned from it; then the chosen batch is tried whole, with room for the optimizer's moments,
     and halved as long as it does not fit. On a CPU, where trying takes as long as a step, a small one is not tried.
     """
     session.phase("rehearsing the fullest batch")
-    fixed = 3 * 4 * sum(parameter.numel() for parameter in student.parameters())  # gradients and two moments
-    per_block = peak_of(recipe, bench, student, 1)
+    # gradients and two moments
+    fixed = 4 * sum(
+        parameter.numel() + 2 * parameter.numel() // bench.parts for parameter in lesson.student.parameters()
+    )
+    per_block = peak_of(bench, lesson, 1)
     if recipe.micro_batch is not None:
-        micro = max(n for n in range(1, min(recipe.micro_batch, bench.per_step) + 1) if bench.per_step % n == 0)
+        micro = max(n for n in range(1, min(recipe.micro_batch, bench.share) + 1) if bench.share % n == 0)
         why = "as the recipe says"
     else:
         micro, why = defaults.micro_batch(
-            bench.per_step,
+            bench.share,
             bytes_per_block=max(1, per_block),
             fixed_bytes=fixed,
             free_bytes=free_memory(bench.device),
@@ -52,7 +54,7 @@ def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, student: Pre
             error: BaseException = MemoryError(f"{micro} blocks take about {reckoned / 2**30:.1f} GiB")
         else:
             try:
-                peak_of(recipe, bench, student, micro)
+                peak_of(bench, lesson, micro)
                 break
             except (RuntimeError, MemoryError) as met:
                 error = met
@@ -70,34 +72,30 @@ def halved(session: Session, bench: Bench, micro: int, error: BaseException) -> 
             f"Even one block of {bench.length} tokens does not fit in the memory of {bench.device}.",
             "Shorten the sequence, turn gradient checkpointing on, or choose a smaller student or teacher.",
         ) from error
-    half = max(n for n in range(1, micro // 2 + 1) if bench.per_step % n == 0)
+    half = max(n for n in range(1, micro // 2 + 1) if bench.share % n == 0)
     free_unused(bench.device)
     session.notice(
-        f"{micro} blocks at once did not fit in memory; {half} are taken, with {bench.per_step // half} parts to a step. The result is the same.",
+        f"{micro} blocks at once did not fit in memory; {half} are taken, with {bench.share // half} parts to a step. The result is the same.",
         "warning",
     )
     return half
 
 
-def peak_of(recipe: DistillRecipe, bench: Bench, student: PreTrainedModel, count: int) -> int:
+def peak_of(bench: Bench, lesson: Lesson, count: int) -> int:
     """Bytes that forward and backward over `count` of the fullest blocks take beyond what is held before and gradients."""
     assert bench.blocks is not None
+    student = lesson.student
     batch = {
         name: tensor.to(bench.device)
         for name, tensor in collate([bench.blocks[bench.blocks.fullest()]] * count).items()
     }
-    moments = [torch.empty(2 * parameter.numel(), device=bench.device) for parameter in student.parameters()]
+    moments = [
+        torch.empty(2 * parameter.numel() // bench.parts, device=bench.device) for parameter in student.parameters()
+    ]
     student.train()
     with MemoryWatch(bench.device) as watch, torch.random.fork_rng(devices=[] if bench.device == "cpu" else None):
         with torch.autocast(bench.device, dtype=bench.dtype, enabled=bench.dtype is not torch.float32):
-            shown = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
-            counted = batch["labels"] >= 0
-            logits = student(**shown).logits[counted]
-            total = losses.cross_entropy(logits, batch["labels"][counted])
-            if recipe.guided and bench.teacher is not None:
-                with torch.no_grad():
-                    teacher_logits = bench.teacher(**shown).logits[counted]
-                total = total + losses.forward_kl(*losses.common_vocabulary(logits, teacher_logits), recipe.temperature)
+            total, _ = lesson.loss(student, batch)
         total.backward()
     student.zero_grad(set_to_none=True)
     gradients = 4 * sum(parameter.numel() for parameter in student.parameters())

@@ -36,7 +36,9 @@ def continuation(
     try:
         with torch.random.fork_rng(devices=[] if device == "cpu" else None):
             torch.manual_seed(seed)
-            written = model.generate(row, attention_mask=torch.ones_like(row), generation_config=settings)
+            written = model.generate(
+                row, attention_mask=torch.ones_like(row), generation_config=settings, synced_gpus=False
+            )
     finally:
         model.train(was_training)
     text = tokenizer.decode(written[0], skip_special_tokens=True)

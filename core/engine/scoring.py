@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -16,10 +16,14 @@ from core import defaults
 from core.engine.losses import common_vocabulary
 from core.engine.text import Corpus, Framing
 
+Window: TypeAlias = tuple[np.ndarray, np.ndarray]  # ids, and which of them are counted as targets
+
 
 @dataclass(frozen=True)
 class Scores:
-    """Sums over the predicted tokens of the text itself (the end token, which has no bytes, is not counted)."""
+    """Sums over the predicted tokens of the text itself (the end token, which has no bytes, is not counted); where only answers are
+    learnt, over those of the answers, and `bytes` are theirs.
+    """
 
     nll: float
     tokens: int
@@ -60,7 +64,8 @@ def score(
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Read every document by itself. One longer than `context` is read in windows that overlap by half, and no token is left out:
-    each is predicted once, with at least half a context before it (except at the beginning). With a teacher of the same
+    each is predicted once, with at least half a context before it (except at the beginning). Of a corpus that says which tokens are
+    learnt, only these are counted. With a teacher of the same
     tokenizer, KL(teacher ‖ model), the agreement of first choices and the teacher's own cross-entropy come too.
     """
     windows, windowed, counted_bytes = _windows(corpus, framing, context)
@@ -86,27 +91,33 @@ def score(
     return Scores(nll, tokens, counted_bytes, len(corpus), windowed, *known)
 
 
-def _windows(corpus: Corpus, framing: Framing, context: int) -> tuple[list[tuple[np.ndarray, int]], int, int]:
-    """Windows (ids, first counted target) of all documents; how many documents needed several; the bytes they stand for."""
-    windows: list[tuple[np.ndarray, int]] = []
+def _windows(corpus: Corpus, framing: Framing, context: int) -> tuple[list[Window], int, int]:
+    """Windows of all documents that count a token; how many documents needed several; the bytes they stand for."""
+    windows: list[Window] = []
+
+    def add(ids: np.ndarray, learnt: np.ndarray, first: int) -> None:
+        counts = learnt & (np.arange(len(ids)) >= first)
+        if counts.any():
+            windows.append((ids, counts))
+
     windowed = counted = 0
     for index in range(len(corpus)):
         ids = np.asarray(corpus[index], dtype=np.int64)
         if framing.end is not None and ids[-1] == framing.end:
             ids = ids[:-1]
+        learnt = corpus.targets(index, 0, len(ids))
         if len(ids) < 2:
             continue
         counted += int(corpus.sizes[index])
         if len(ids) <= context:
-            windows.append((ids, 1))
+            add(ids, learnt, 1)
             continue
         windowed += 1
-        windows.append((ids[:context], 1))
+        add(ids[:context], learnt[:context], 1)
         stride = max(1, context // 2)
         for end in range(context + stride, len(ids) + stride, stride):
             start = end - context
-            part = ids[start : min(end, len(ids))]
-            windows.append((part, context - stride))
+            add(ids[start:end], learnt[start:end], context - stride)
     return windows, windowed, counted
 
 
@@ -121,16 +132,14 @@ class _Sums(NamedTuple):
 
 
 @torch.inference_mode()
-def _score_batch(
-    model: PreTrainedModel, teacher: PreTrainedModel | None, batch: list[tuple[np.ndarray, int]], device: str
-) -> _Sums:
+def _score_batch(model: PreTrainedModel, teacher: PreTrainedModel | None, batch: list[Window], device: str) -> _Sums:
     """The sums over a batch of windows padded on the right (causal: padding is never seen)."""
     length = max(len(ids) for ids, _ in batch)
     ids_BT = torch.zeros(len(batch), length, dtype=torch.long)
     counts_BT = torch.zeros(len(batch), length - 1, dtype=torch.bool)
-    for row, (ids, first) in enumerate(batch):
+    for row, (ids, counts) in enumerate(batch):
         ids_BT[row, : len(ids)] = torch.from_numpy(ids)
-        counts_BT[row, first - 1 : len(ids) - 1] = True
+        counts_BT[row, : len(ids) - 1] = torch.from_numpy(counts[1:])
     ids_BT, counts_BT = ids_BT.to(device), counts_BT.to(device)
     target_N = ids_BT[:, 1:][counts_BT]
     logits_NV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()

@@ -6,12 +6,15 @@ Every capability's `run(session)` speaks to the outside through this and nothing
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from core import events as ev
+from core.engine.processes import Peers
+from core.errors import Trouble
 from core.journal import JournalWriter
 from core.recipe import Recipe
 from core.runs import DISCARD, KEEP, RunFolder
@@ -22,23 +25,38 @@ class StopRequested(Exception):
 
 
 class Session:
-    """`device` is cpu, cuda or mps as torch is to see it; the journal names the machine's own number of it."""
+    """`devices` are the run's by their own names (cuda:2, cuda:3); `device` is cpu, cuda or mps, as torch is to see this process's own.
 
-    def __init__(self, run: RunFolder, recipe: Recipe, journal: JournalWriter, device: str) -> None:
+    Of several processes (`peers`) only the main one has a journal and may end outside training; the others do as it does.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        recipe: Recipe,
+        journal: JournalWriter | None,
+        devices: tuple[str, ...],
+        peers: Peers | None = None,
+    ) -> None:
         self.run = run
         self.recipe = recipe
         self.journal = journal
-        self.device = device
+        self.devices = devices
+        self.device = devices[0].partition(":")[0]
+        self.peers = peers or Peers()
         self.phase_name = ""
         self.step = 0
         self._terminated = False
         self._said_at = 0.0
         self._looked_at = 0.0
         self._wish: str | None = None
+        self._saying = threading.Lock()
         signal.signal(signal.SIGTERM, self._on_terminate)
 
     def say(self, event: ev.Event) -> None:
-        self.journal.append(event)
+        if self.journal is not None:
+            with self._saying:
+                self.journal.append(event)
 
     def phase(self, name: str, detail: str = "", *, safe_to_end: bool = True) -> None:
         """Enter a named phase; ends here if a stop is asked for, unless steps are under way that a checkpoint must keep first."""
@@ -63,12 +81,23 @@ class Session:
         self.say(ev.NoticeRaised(level, text))
 
     def stop_wish(self) -> str | None:
-        """KEEP or DISCARD once the run is asked to end; looks at the disk at most 20 times a second."""
+        """KEEP or DISCARD once the run is asked to end; looks at the disk at most 20 times a second.
+
+        Beside the main process, only what was agreed on.
+        """
         now = time.monotonic()
-        if self._wish is None and now - self._looked_at >= 0.05:
+        if self.peers.main and self._wish is None and now - self._looked_at >= 0.05:
             self._looked_at = now
             self._wish = self.run.stop_wish() or (KEEP if self._terminated else None)
         return self._wish
+
+    def agreed_stop(self) -> str | None:
+        """The same wish for all processes, which must ask at the same place: after a step."""
+        if self.peers.count > 1:
+            wishes = (None, KEEP, DISCARD)
+            own = self.stop_wish() or (KEEP if self._terminated else None)
+            self._wish = wishes[self.peers.highest(wishes.index(own))]
+        return self.stop_wish()
 
     def check_stop(self) -> None:
         if self.stop_wish() is not None:
@@ -77,6 +106,13 @@ class Session:
     @property
     def discarding(self) -> bool:
         return self.stop_wish() == DISCARD
+
+    def torch_name(self, device: str) -> str:
+        """What torch calls one of the run's devices: the GPUs that a run was given count from 0 for it."""
+        if device not in self.devices:
+            raise Trouble(f"The run was not given the device {device}.", f"It has {', '.join(self.devices)}.")
+        kind = device.partition(":")[0]
+        return f"{kind}:{self.devices.index(device)}" if kind == "cuda" else kind
 
     @property
     def artifacts(self) -> Path:

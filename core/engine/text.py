@@ -6,24 +6,30 @@ read). Blocks are packed best-fit from whole documents; every document counts it
 of transformers keep documents apart (where an architecture does not, `keeps_documents_apart` says so and a block holds one
 document), and its last token predicts nothing.
 Documents longer than a block are cut in block-long parts, each on its own.
+
+Where only answers are learnt, a token is if any of its characters is in an answer (a token that straddles the border holds the
+answer's first letters, and they can't be learnt apart), and so is the end token behind an answer that ends its document. All the
+others are read, and labelled IGNORED; a part of a document in which no token is learnt is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core.documents import Document, documents, total_bytes
-from core.errors import BadData
+from core.documents import Document, documents, has_answer, total_bytes
+from core.errors import BadData, BadModel
 from core.files import read_json, sync_folder, write_json
 
 IGNORED = -100
@@ -34,6 +40,9 @@ LIKELY_BYTES_PER_TOKEN = 4.0
 MOST_BYTES_PER_TOKEN = 8.0
 OPEN_BLOCKS = 32
 TEXTS_AT_ONCE = 256
+LONG_BLOCK = 1024  # from here on batches are cut to multiples of 64, as GPUs like them, else of 8
+
+Segment: TypeAlias = tuple[int, int, int]  # document, from, to: tokens read by themselves, from position 0
 
 
 @dataclass(frozen=True)
@@ -50,17 +59,31 @@ class Framing:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenised documents: `ids` of all of them in a row, document i at `offsets[i]:offsets[i+1]`, its text `sizes[i]` bytes long."""
+    """Tokenised documents: `ids` of all of them in a row, document i at `offsets[i]:offsets[i+1]`; what is to be predicted of it
+    stands for `sizes[i]` bytes of text. `learnt` says of each id whether it is a target; None where all are.
+    """
 
     ids: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
+    learnt: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def targets(self, document: int, start: int, end: int) -> np.ndarray:
+        """Which of the tokens start:end of a document, read by themselves, are to be predicted: bool of shape (end − start,).
+        The first never is, for nothing comes before it.
+        """
+        first = int(self.offsets[document])
+        counts = (
+            np.ones(end - start, bool) if self.learnt is None else np.array(self.learnt[first + start : first + end])
+        )
+        counts[:1] = False
+        return counts
 
     @property
     def tokens(self) -> int:
@@ -97,6 +120,8 @@ def find_framing(
             f"start {name(start) if start is not None else 'without a token'}, {ending}: the tokenizer says so",
         )
     encoded = tokenizer(texts, add_special_tokens=False).input_ids
+    highest = max(itertools.chain(candidates, *encoded))
+    refuse_tokens_beyond(model.get_input_embeddings().weight.shape[0], highest, tokenizer)
     if adds_bos:
         start, why_start = bos, f"{name(bos)} starts a document, because the tokenizer adds it"
     else:
@@ -113,6 +138,16 @@ def find_framing(
     return Framing(
         start, end, f"{why_start}; {name(end)} ends it: the model expects it after a text with {chances[end]:.0%}"
     )
+
+
+def refuse_tokens_beyond(rows: int, highest: int, tokenizer: PreTrainedTokenizerBase) -> None:
+    """BadModel if the text holds a token that a model with so many rows in its table can't read. More rows than tokens are fine."""
+    if highest >= rows:
+        raise BadModel(
+            f"The tokenizer of {tokenizer.name_or_path} writes token {highest} ({tokenizer.convert_ids_to_tokens(highest)!r}), "
+            f"but the model's table has only {rows} rows.",
+            "The tokenizer was extended, or is another model's. Choose the model that belongs to it.",
+        )
 
 
 @torch.inference_mode()
@@ -144,25 +179,44 @@ def _end_chances(
 
 @dataclass(frozen=True)
 class TextPlan:
-    """What is read of the data: all documents, or each with the chance `share`; documents are cut in pieces if there are few."""
+    """What is read of the data: all documents, or each with the chance `share`; documents are cut in pieces if there are few.
+
+    With `answers_only`, `unanswered` rows, whose answer is empty, are not among the `count` and left out.
+    """
 
     count: int
     bytes: int
     in_pieces: bool
     share: float
     validation_share: float
+    answers_only: bool = False
+    unanswered: int = 0
 
 
-def look_over(paths: tuple[str, ...], separator: str | None, tokens: int, validation_tokens: int) -> TextPlan:
-    """Read the data once, without keeping it, to know how much there is. BadData if there is none or it can't be read."""
-    count = size = 0
+def look_over(
+    paths: tuple[str, ...], separator: str | None, tokens: int, validation_tokens: int, answers_only: bool = False
+) -> TextPlan:
+    """Read the data once, without keeping it, to know how much there is. BadData if there is none, if it can't be read, or if
+    only answers are to be learnt and it has none.
+    """
+    count = size = unanswered = 0
+    plain = False
     for document in documents(paths, separator):
+        if answers_only and not has_answer(document):
+            unanswered += 1
+            continue
         count += 1
         size += len(document.text.encode())
+        plain = plain or document.learnt is None
+    if count == 0:
+        raise BadData(
+            f"All {unanswered} answers in {', '.join(paths)} are empty.", "Choose data with answers that say something."
+        )
     needed = (tokens + 2 * validation_tokens) * MOST_BYTES_PER_TOKEN
     share = 1.0 if size <= 2 * needed else needed / size
     validation = min(RESERVED_SHARE, 1.3 * validation_tokens * LIKELY_BYTES_PER_TOKEN / (size * share))
-    return TextPlan(count, total_bytes(paths), count < FEW_DOCUMENTS, share, validation)
+    in_pieces = plain and count < FEW_DOCUMENTS
+    return TextPlan(count, total_bytes(paths), in_pieces, share, validation, answers_only, unanswered)
 
 
 def first_texts(paths: tuple[str, ...], separator: str | None, count: int = 16) -> list[str]:
@@ -194,15 +248,15 @@ def tokenise(
     batch: list[tuple[bool, Document]] = []
 
     def flush() -> None:
-        encoded = tokenizer([document.text for _, document in batch], add_special_tokens=False).input_ids
-        for (held, document), ids in zip(batch, encoded, strict=True):
+        read = _encoded([document for _, document in batch], tokenizer, framing, plan.answers_only)
+        for (held, _), encoded in zip(batch, read, strict=True):
             if not held:
-                training.add(framing.wrap(ids), len(document.text.encode()))
+                training.add(encoded)
             elif held_out.tokens < validation_tokens:
-                held_out.add(framing.wrap(ids), predicted_bytes(document.text, ids, framing, tokenizer))
+                held_out.add(encoded)
         batch.clear()
 
-    for document in _pieces(documents(paths, separator), plan.in_pieces):
+    for document in _pieces(_read(plan, paths, separator), plan.in_pieces):
         side, lot = _lots(document.text, seed)
         done += len(document.text)
         if lot >= plan.share:
@@ -217,10 +271,9 @@ def tokenise(
             progress(min(0.99, done / plan.bytes))
     flush()
     if len(held_out) == 0 and spare:
-        text = spare[0][1].text
-        ids = tokenizer(text, add_special_tokens=False).input_ids
-        training.remove(framing.wrap(ids))
-        held_out.add(framing.wrap(ids), predicted_bytes(text, ids, framing, tokenizer))
+        [encoded] = _encoded([spare[0][1]], tokenizer, framing, plan.answers_only)
+        training.remove(encoded)
+        held_out.add(encoded)
     if len(training) == 0 or len(held_out) == 0:
         raise BadData(
             f"{', '.join(paths)} holds {plan.count} document(s), too little to train on some and to hold some out.",
@@ -228,6 +281,11 @@ def tokenise(
         )
     progress(1.0)
     return training.corpus(), held_out.corpus()
+
+
+def _read(plan: TextPlan, paths: tuple[str, ...], separator: str | None) -> Iterator[Document]:
+    """The documents that the plan reads: all, or those that have an answer."""
+    return (document for document in documents(paths, separator) if not plan.answers_only or has_answer(document))
 
 
 def encode_documents(
@@ -242,10 +300,9 @@ def encode_documents(
     batch: list[Document] = []
 
     def flush() -> None:
-        encoded = tokenizer([document.text for document in batch], add_special_tokens=False).input_ids
-        for document, ids in zip(batch, encoded, strict=True):
+        for encoded in _encoded(batch, tokenizer, framing, answers_only=False):
             if most_tokens is None or gathering.tokens < most_tokens:
-                gathering.add(framing.wrap(ids), predicted_bytes(document.text, ids, framing, tokenizer))
+                gathering.add(encoded)
         batch.clear()
         pause()
 
@@ -260,6 +317,70 @@ def encode_documents(
     if not len(gathering):
         raise BadData("The text has not one token to predict.", "Choose longer text.")
     return gathering.corpus()
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A document as tokens: `ids` framed, `learnt` parallel to them or None, `size` the bytes that its targets stand for."""
+
+    ids: np.ndarray
+    learnt: np.ndarray | None
+    size: int
+
+
+def _encoded(
+    batch: list[Document], tokenizer: PreTrainedTokenizerBase, framing: Framing, answers_only: bool
+) -> Iterator[_Encoded]:
+    if not batch:
+        return
+    texts = [document.text for document in batch]
+    if not answers_only:
+        for text, ids in zip(texts, tokenizer(texts, add_special_tokens=False).input_ids, strict=True):
+            yield _Encoded(
+                np.asarray(framing.wrap(ids), np.int32), None, predicted_bytes(text, ids, framing, tokenizer)
+            )
+        return
+    if not tokenizer.is_fast:
+        raise BadModel(
+            f"The tokenizer of {tokenizer.name_or_path} does not say which characters its tokens stand for.",
+            "Learning answers only takes a fast one (tokenizer.json). Convert it, or learn all of the text.",
+        )
+    found = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+    for document, ids, offsets in zip(batch, found.input_ids, found.offset_mapping, strict=True):
+        yield _with_answers(document, ids, offsets, framing)
+
+
+def _with_answers(document: Document, ids: list[int], offsets: list[tuple[int, int]], framing: Framing) -> _Encoded:
+    """Which tokens of a document touch its answers, and the bytes of those that something comes before."""
+    assert document.learnt
+    spans_N2 = token_spans(offsets)
+    begins, ends = spans_N2[:, 0], spans_N2[:, 1]
+    starts, stops = np.asarray(document.learnt).T
+    nearest = np.searchsorted(stops, begins, side="right")  # the first answer that ends behind the token's beginning
+    inside = np.append(starts, len(document.text) + 1)[nearest] < ends
+    after = bool(stops[-1] == len(document.text))
+    predicted = inside.copy()
+    if framing.start is None:
+        predicted[:1] = False
+    size = at = 0
+    for begin, end in spans_N2[predicted].tolist():
+        size += len(document.text[max(begin, at) : end].encode())
+        at = max(at, end)
+    learnt = [*([] if framing.start is None else [False]), *inside, *([] if framing.end is None else [after])]
+    return _Encoded(np.asarray(framing.wrap(ids), np.int32), np.asarray(learnt, bool), max(1, size))
+
+
+def token_spans(offsets: list[tuple[int, int]]) -> np.ndarray:
+    """The characters (from, to) of each token, shape (N, 2), without gaps: a token also has what the tokenizer trims off its front.
+
+    Byte-level tokenizers leave white space out of what they report, and of a token that is nothing else give an empty span, though
+    it is text as any other. The tokens of one character split in bytes all have that character.
+    """
+    spans_N2 = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)
+    if len(spans_N2):
+        before = np.concatenate([[0], np.maximum.accumulate(spans_N2[:-1, 1])])
+        spans_N2[:, 0] = np.minimum(spans_N2[:, 0], before)
+    return spans_N2
 
 
 @torch.no_grad()
@@ -296,9 +417,9 @@ def _lots(text: str, seed: int) -> tuple[float, float]:
 
 
 def _pieces(stream: Iterator[Document], cut: bool) -> Iterator[Document]:
-    """The documents themselves, or pieces of them at line ends, about PIECE_CHARACTERS long."""
+    """The documents themselves, or pieces of them at line ends, about PIECE_CHARACTERS long; no answer loses its prompt."""
     for document in stream:
-        if not cut or len(document.text) <= PIECE_CHARACTERS:
+        if not cut or document.learnt is not None or len(document.text) <= PIECE_CHARACTERS:
             yield document
             continue
         part: list[str] = []
@@ -315,33 +436,33 @@ def _pieces(stream: Iterator[Document], cut: bool) -> Iterator[Document]:
 
 
 class _Gathering:
-    """Documents of tokens as they come."""
+    """Documents of tokens as they come; one that has nothing to predict is left out."""
 
     def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
-        self._sizes: list[int] = []
+        self._documents: list[_Encoded] = []
         self.tokens = 0
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._documents)
 
-    def add(self, ids: list[int], size: int) -> None:
-        if len(ids) < 2:
+    def add(self, document: _Encoded) -> None:
+        if len(document.ids) < 2 or (document.learnt is not None and not document.learnt[1:].any()):
             return
-        self._parts.append(np.asarray(ids, dtype=np.int32))
-        self._sizes.append(size)
-        self.tokens += len(ids)
+        self._documents.append(document)
+        self.tokens += len(document.ids)
 
-    def remove(self, ids: list[int]) -> None:
+    def remove(self, unwanted: _Encoded) -> None:
         """Every copy of a document."""
-        kept = [(part, size) for part, size in zip(self._parts, self._sizes, strict=True) if part.tolist() != ids]
-        self._parts, self._sizes = [part for part, _ in kept], [size for _, size in kept]
-        self.tokens = sum(len(part) for part in self._parts)
+        self._documents = [document for document in self._documents if not np.array_equal(document.ids, unwanted.ids)]
+        self.tokens = sum(len(document.ids) for document in self._documents)
 
     def corpus(self) -> Corpus:
-        offsets = np.zeros(len(self._parts) + 1, dtype=np.int64)
-        np.cumsum([len(part) for part in self._parts], out=offsets[1:])
-        return Corpus(np.concatenate(self._parts), offsets, np.asarray(self._sizes, dtype=np.int64))
+        parts = [document.ids for document in self._documents]
+        marks = [document.learnt for document in self._documents if document.learnt is not None]
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        sizes = np.asarray([document.size for document in self._documents], dtype=np.int64)
+        return Corpus(np.concatenate(parts), offsets, sizes, np.concatenate(marks) if marks else None)
 
 
 def save_corpora(folder: Path, corpora: dict[str, Corpus], framing: Framing) -> None:
@@ -353,6 +474,8 @@ def save_corpora(folder: Path, corpora: dict[str, Corpus], framing: Framing) -> 
         np.save(beside / f"{name}-ids.npy", corpus.ids)
         np.save(beside / f"{name}-offsets.npy", corpus.offsets)
         np.save(beside / f"{name}-sizes.npy", corpus.sizes)
+        if corpus.learnt is not None:
+            np.save(beside / f"{name}-learnt.npy", corpus.learnt)
     write_json(beside / "framing.json", [framing.start, framing.end, framing.reason])
     for file in beside.iterdir():
         with file.open("rb+") as stream:
@@ -368,19 +491,31 @@ def load_framing(folder: Path) -> Framing:
 
 def load_corpus(folder: Path, name: str) -> Corpus:
     """The kept tokens, memory-mapped."""
+    learnt = folder / f"{name}-learnt.npy"
     return Corpus(
         np.load(folder / f"{name}-ids.npy", mmap_mode="r"),
         np.load(folder / f"{name}-offsets.npy"),
         np.load(folder / f"{name}-sizes.npy"),
+        np.load(learnt, mmap_mode="r") if learnt.exists() else None,
     )
+
+
+def answers_behind(corpus: Corpus, length: int) -> int:
+    """Documents whose answers all begin behind their first `length` tokens: a block can't hold them with their prompt."""
+    if corpus.learnt is None:
+        return 0
+    long = np.flatnonzero(corpus.lengths > length)
+    return sum(not corpus.targets(int(document), 0, length).any() for document in long)
 
 
 class Blocks(Dataset):
     """Training blocks of one length, in the order of training, over as many epochs as the budget takes.
 
-    An item holds `input_ids`, `position_ids` (from 0 in each document) and `labels` (the next token of the same document, or IGNORED),
-    each of shape (length,). There are just enough blocks, a multiple of `per_step`, that `tokens` positions are trained. With `alone`
-    a block holds one document, for architectures that do not keep them apart.
+    An item holds `input_ids`, `position_ids` (from 0 in each document) and `labels` (the next token of the same document if it is
+    learnt, or IGNORED), each of shape (length,), and of shape () its `index` and `filled`, the positions that are no padding.
+    There are just enough blocks, a multiple of `per_step`, that `tokens` positions are trained, prompts included. With `alone` a
+    block holds one document, for architectures that do not keep them apart; then the blocks of a step stand longest first, so that
+    those of a micro-batch are about as long. BadData if no part of the text has a token to learn.
     """
 
     def __init__(
@@ -391,21 +526,43 @@ class Blocks(Dataset):
         self.pad = pad
         self.tokens = 0
         self.epochs = 0.0
-        self._blocks: list[list[tuple[int, int, int]]] = []  # a block: (document, from, to) segments
+        self._blocks: list[list[Segment]] = []
         epoch = 0
         while self.tokens < tokens or len(self._blocks) % per_step:
+            before = len(self._blocks)
             order = np.random.default_rng([seed, epoch]).permutation(len(corpus))
-            for block in pack(corpus.lengths, length, order, alone):
+            for block in pack(corpus.lengths, length, order, alone, self._teaches):
                 self._blocks.append(block)
-                self.tokens += sum(end - start for _, start, end in block)
+                self.tokens += _filled(block)
                 if self.tokens >= tokens and len(self._blocks) % per_step == 0:
                     break
+            if len(self._blocks) == before:
+                raise BadData(
+                    f"No part of the text, in blocks of {length} tokens, has a token to learn.",
+                    "Lengthen the sequence.",
+                )
             epoch += 1
+        if alone:
+            for step in range(0, len(self._blocks), per_step):
+                self._blocks[step : step + per_step] = sorted(self._blocks[step : step + per_step], key=_filled)[::-1]
         self.epochs = self.tokens / corpus.tokens
-        self._tokens_before = np.cumsum([0, *(sum(end - start for _, start, end in block) for block in self._blocks)])
+        self._tokens_before = np.cumsum([0, *map(_filled, self._blocks)])
+
+    def _teaches(self, segment: Segment) -> bool:
+        """True if a token of the segment is learnt; whole documents always have one."""
+        document, start, end = segment
+        return self.corpus.learnt is None or bool(self.corpus.targets(document, start, end).any())
 
     def __len__(self) -> int:
         return len(self._blocks)
+
+    def segments(self, index: int) -> list[Segment]:
+        """What block `index` holds, in order and without gaps from its first position: (document of the corpus, from, to) each."""
+        return list(self._blocks[index])
+
+    def segment_ids(self, document: int, start: int, end: int) -> np.ndarray:
+        """The token ids of a segment, shape (end − start,): all that a model's distributions over it depend on."""
+        return self.corpus[document][start:end]
 
     def fullest(self) -> int:
         """The block with the most tokens: the worst case for memory."""
@@ -421,32 +578,59 @@ class Blocks(Dataset):
         labels = np.full(self.length, IGNORED, dtype=np.int64)
         at = 0
         for document, start, end in self._blocks[index]:
-            part = self.corpus[document][start:end]
+            part = self.segment_ids(document, start, end)
             to = at + len(part)
             ids[at:to] = part
             positions[at:to] = np.arange(len(part))
-            labels[at : to - 1] = part[1:]
+            labels[at : to - 1] = np.where(self.corpus.targets(document, start, end), part, IGNORED)[1:]
             at = to
         positions[at:] = np.arange(self.length - at)
-        return {
-            name: torch.from_numpy(array)
-            for name, array in (("input_ids", ids), ("position_ids", positions), ("labels", labels))
+        named = {"input_ids": ids, "position_ids": positions, "labels": labels}
+        return {name: torch.from_numpy(array) for name, array in named.items()} | {
+            "index": torch.tensor(index),
+            "filled": torch.tensor(at),
         }
 
 
+def _filled(block: list[Segment]) -> int:
+    return sum(end - start for _, start, end in block)
+
+
+def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Blocks stacked to (B, T), T the longest one's tokens rounded up to a multiple of 8 (64 if blocks are long), their `index` to (B,).
+
+    What is cut off is padding in every block, behind all that is learnt, so no loss or gradient changes. `shift_labels` tells the
+    Trainer that labels are aligned with the predictions already.
+    """
+    length = len(items[0]["input_ids"])
+    multiple = 64 if length >= LONG_BLOCK else 8
+    longest = -(-max(int(item["filled"]) for item in items) // multiple) * multiple
+    batch = {
+        name: torch.stack([item[name][:longest] for item in items]) for name in ("input_ids", "position_ids", "labels")
+    }
+    return {**batch, "shift_labels": batch["labels"], "index": torch.stack([item["index"] for item in items])}
+
+
 def pack(
-    lengths: np.ndarray, length: int, order: np.ndarray, alone: bool = False
-) -> Iterator[list[tuple[int, int, int]]]:
+    lengths: np.ndarray,
+    length: int,
+    order: np.ndarray,
+    alone: bool = False,
+    teaches: Callable[[Segment], bool] = lambda segment: True,
+) -> Iterator[list[Segment]]:
     """Best fit over a few open blocks: every document goes into the fullest block that still has room for the whole of it.
 
-    Yields blocks of (document, from, to) segments of at most `length` tokens together.
+    Yields blocks of (document, from, to) segments of at most `length` tokens together. A part of a long document of which `teaches`
+    is false is left out.
     """
-    open_blocks: list[tuple[int, list[tuple[int, int, int]]]] = []  # (room left, segments)
+    open_blocks: list[tuple[int, list[Segment]]] = []  # (room left, segments)
     for document in order.tolist():
         size = int(lengths[document])
         for start in range(0, size, length):
             end = min(start + length, size)
             if end - start < 2:  # a single token predicts nothing
+                continue
+            if size > length and not teaches((document, start, end)):
                 continue
             if alone:
                 yield [(document, start, end)]

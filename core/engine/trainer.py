@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerContr
 
 from core import events as ev
 from core.distill import DistillRecipe
-from core.engine import checkpoints, losses
+from core.engine import checkpoints
 from core.engine.failures import is_out_of_memory
+from core.engine.lesson import SUMS, Batch, Lesson
 from core.engine.session import Session
-from core.engine.text import IGNORED, Blocks
+from core.engine.text import Blocks, collate
 from core.errors import Trouble
 from core.files import read_json, write_json
 
@@ -30,14 +31,14 @@ SINCE_LOG = "since_log.json"  # in a checkpoint: the sums that the next point of
 
 
 class DistillTrainer(Trainer):
-    """Trains `model` on blocks; a `teacher` (or None) guides it. `evaluated(step, tokens)` is called every `eval_steps`."""
+    """Trains `model` on blocks by a lesson. `evaluated(step, tokens)` is called every `eval_steps`."""
 
     def __init__(
         self,
         session: Session,
         recipe: DistillRecipe,
         model: PreTrainedModel,
-        teacher: PreTrainedModel | None,
+        lesson: Lesson,
         blocks: Blocks,
         arguments: TrainingArguments,
         evaluated: Callable[[int, int], None],
@@ -45,13 +46,14 @@ class DistillTrainer(Trainer):
     ) -> None:
         self.session = session
         self.recipe = recipe
-        self.teacher = teacher
+        self.lesson = lesson
         self.blocks = blocks
         self.evaluated = evaluated
         self.journalist = Journalist(session, self, seconds_before)
-        # Sums of CE and KL, and the count of targets, since the last log; and the same before the step under way.
-        self.parts = torch.zeros(3, dtype=torch.float64)
+        # The SUMS since the last log, those before the step under way, and of the step's micro-batches so far, still on the device.
+        self.parts = torch.zeros(len(SUMS), dtype=torch.float64)
         self.parts_before_step = self.parts.clone()
+        self.of_step: list[torch.Tensor] = []
         super().__init__(
             model=model,
             args=arguments,
@@ -70,31 +72,48 @@ class DistillTrainer(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Loss per target token of the step: Σ over this micro-batch's targets, over the targets of all its micro-batches."""
-        ids_BT, positions_BT, labels_BT = inputs["input_ids"], inputs["position_ids"], inputs["labels"]
-        counted_BT = labels_BT != IGNORED
-        target_N = labels_BT[counted_BT]
-        logits_NV = model(input_ids=ids_BT, position_ids=positions_BT, use_cache=False).logits[counted_BT]
-        ce = losses.cross_entropy(logits_NV, target_N)
-        if self.teacher is None:
-            kd, total = torch.zeros_like(ce), ce
-        else:
-            with torch.no_grad():
-                teacher_NV = self.teacher(input_ids=ids_BT, position_ids=positions_BT, use_cache=False).logits[
-                    counted_BT
-                ]
-            kd = losses.forward_kl(*losses.common_vocabulary(logits_NV, teacher_NV), self.recipe.temperature)
-            total = losses.mixed(ce, kd, self.recipe.ce_weight, self.recipe.temperature)
-        self.parts += (
-            torch.stack([ce.detach(), kd.detach(), torch.as_tensor(len(target_N), device=ce.device)]).double().cpu()
-        )
-        items = len(target_N) if num_items_in_batch is None else num_items_in_batch
-        return total / items
+        total, sums = self.lesson.loss(model, inputs)
+        self.of_step.append(sums)
+        items = sums[SUMS.index("rows")] if num_items_in_batch is None else num_items_in_batch
+        return (total / items * self.args.world_size).to(
+            total.dtype
+        )  # for the gradients of several processes are averaged
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor | int | None]:
+        """The micro-batches of a step, and the tokens that they learn, over all processes; on-policy, the student writes some first."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        replaced = self.lesson.in_own_words(batches, self.state.global_step) if batches else None
+        if replaced is None:
+            return batches, items
+        if replaced.sample is not None and self.state.global_step % self.args.eval_steps == 0:
+            self.session.say(ev.SampleWritten(self.state.global_step, *replaced.sample, subject="on-policy"))
+        learnt = self.session.peers.summed(torch.tensor([replaced.learnt], dtype=torch.float64))
+        return replaced.batches, learnt[0].to(device)
 
     def go_on(self, checkpoint: Path | None) -> None:
         """Train from the beginning, or from a checkpoint."""
         if checkpoint is not None:
-            self.parts = torch.tensor(read_json(checkpoint / SINCE_LOG), dtype=torch.float64)
+            self._take_up(read_json(checkpoint / SINCE_LOG))
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _take_up(self, kept: Any) -> None:
+        """The sums since the last point of the curve, which the main process holds for all, and the balance."""
+        if isinstance(kept, list):  # of a run that began before there were other parts than CE and KL
+            ce, kd, rows = kept
+            kept = {"sums": {"ce": ce, "kd": kd, "rows": rows, "ce_rows": rows, "kd_rows": rows}}
+        if self.session.peers.main:
+            self.parts = torch.tensor([kept["sums"].get(name, 0.0) for name in SUMS], dtype=torch.float64)
+        if "balance" in kept:
+            self.lesson.balance.load(kept["balance"])
+
+    def since_log(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the Trainer's own state."""
+        return {
+            "sums": dict(zip(SUMS, self.parts.tolist(), strict=True)),
+            "balance": self.lesson.balance.state(),
+        }
 
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         """Clip, and refuse to go on with a gradient that is not a number: the weights are still those of the step before."""
@@ -121,19 +140,22 @@ class DistillTrainer(Trainer):
         """Steps go into our journal; the Trainer's own closing summary is dropped."""
         if "learning_rate" not in logs:
             return
-        ce, kd, count = self.parts.tolist()
+        sums = dict(zip(SUMS, self.session.peers.summed(self.parts).tolist(), strict=True))
         self.parts.zero_()
-        ce, kd = ce / count, kd / count
-        total = (
-            ce
-            if self.teacher is None
-            else self.recipe.ce_weight * ce + (1 - self.recipe.ce_weight) * self.recipe.temperature**2 * kd
-        )
-        self.journalist.log_step(self.state.global_step, logs, ce, None if self.teacher is None else kd, total)
+        self.journalist.log_step(self.state.global_step, logs, sums)
+
+    def end_step(self) -> None:
+        """Bring the sums of the step home, and let the balance follow them."""
+        step = torch.stack(self.of_step).sum(0).cpu()
+        self.of_step.clear()
+        self.parts += step
+        if self.recipe.balance == "auto" and self.lesson.guided:
+            of_all = dict(zip(SUMS, self.session.peers.summed(step).tolist(), strict=True))
+            self.lesson.follow(of_all)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         try:
-            self.evaluated(self.state.global_step, self.tokens_done())
+            self.session.peers.by_main(lambda: self.evaluated(self.state.global_step, self.tokens_done()))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -144,7 +166,8 @@ class DistillTrainer(Trainer):
         return {}
 
     def tokens_done(self) -> int:
-        per_step = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
+        per_process = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
+        per_step = per_process * self.args.world_size
         return self.blocks.tokens_until(self.state.global_step * per_step)
 
 
@@ -169,45 +192,49 @@ class Journalist(TrainerCallback):
             self.tokens_said = self.trainer.tokens_done()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.trainer.end_step()
         self.step_seconds += time.monotonic() - self.step_began
         self.session.step = state.global_step
-        if self.session.stop_wish() is not None:
+        if self.session.agreed_stop() is not None:
             control.should_training_stop = True
             control.should_save = not self.session.discarding
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"{checkpoints.PREFIX}{state.global_step}"
-        write_json(folder / SINCE_LOG, self.trainer.parts.tolist())
+        parts = self.session.peers.summed(self.trainer.parts)  # by then every process has written its files
+        if not self.session.peers.main:
+            self.trainer.parts.zero_()
+            return
+        self.trainer.parts = parts
+        write_json(folder / SINCE_LOG, self.trainer.since_log())
         checkpoints.seal(folder, state.global_step)
         self.session.say(
             ev.CheckpointSaved(state.global_step, str(folder.relative_to(self.session.run.path).as_posix()))
         )
         checkpoints.keep_newest(self.session.run.checkpoints, self.trainer.recipe.keep_checkpoints)
 
-    def log_step(self, step: int, logs: dict[str, float], ce: float, kd: float | None, total: float) -> None:
-        tokens = self.trainer.tokens_done()
+    def log_step(self, step: int, logs: dict[str, float], sums: dict[str, float]) -> None:
+        """A point of the curve: means over what was learnt since the last one."""
+        tokens, lesson = self.trainer.tokens_done(), self.trainer.lesson
         speed = (tokens - (self.tokens_said or 0)) / self.step_seconds if self.step_seconds > 0 else None
         self.tokens_said, self.step_seconds = tokens, 0.0
+        means = lesson.means(sums)
         self.session.say(
             ev.StepLogged(
                 step=step,
                 tokens=tokens,
                 lr=logs["learning_rate"],
-                ce=ce,
-                kd=kd,
-                total=total,
+                ce=means["ce"],
+                kd=means["kd"] if lesson.guided else None,
+                total=lesson.total(sums),
                 grad_norm=logs.get("grad_norm"),
                 tokens_per_second=None if speed is None else round(speed, 1),
                 memory_bytes=memory_in_use(self.session.device),
                 seconds=round(self.seconds_before + time.monotonic() - self.began, 3),
+                parts=lesson.further_parts(means),
+                generated=sums["written"] / sums["rows"] if self.trainer.recipe.source == "on-policy" else None,
             )
         )
-
-
-def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Blocks of one length stacked to (B, T). `shift_labels` tells the Trainer that labels are aligned with the predictions already."""
-    batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
-    return {**batch, "shift_labels": batch["labels"]}
 
 
 def memory_in_use(device: str) -> int:
@@ -260,6 +287,7 @@ def training_arguments(
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=session.device == "cuda",
+        ddp_find_unused_parameters=False,
         use_cpu=session.device == "cpu",
         seed=recipe.seed,
         disable_tqdm=True,

@@ -644,7 +644,7 @@ def test_a_measurement_that_waits_says_so_and_calls_the_runner_again(
     monkeypatch.setattr(plan_cli, "LOOK_AT_QUEUE_EVERY_S", 0.0)
     runs.enqueue(home, run)
     with pytest.raises(KeyboardInterrupt):
-        plan_cli._until_measured(home, run, Output(json=True))
+        plan_cli.until_ended(home, run, Output(json=True))
     assert capsys.readouterr().err == "Waiting to start. Ctrl-C gives up.\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import documents as module
-from core.documents import documents, text_files, total_bytes
+from core.documents import documents, has_answer, refuse_without_answers, text_files, total_bytes
 from core.errors import BadData
 
 Writer = Callable[[str, str | bytes], Path]
@@ -98,6 +98,99 @@ def test_a_bad_json_line_is_named_by_number(write: Writer, line: str, said: str)
     file = write("a.jsonl", f'{{"text": "one"}}\n\n{line}\n')
     with pytest.raises(BadData, match=f"Line 3 of .*a.jsonl .*{said}"):
         texts(file)
+
+
+# --- prompts and answers ----------------------------------------------------------------------------------------------
+
+
+def turns(*said: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in said]
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "answers"),
+    [
+        ({"prompt": "2 + 2 =", "completion": " 4"}, "2 + 2 = 4", [" 4"]),
+        ({"prompt": "Once upon a ti", "completion": "me"}, "Once upon a time", ["me"]),
+        ({"prompt": "Why?", "response": "So."}, "Why?\nSo.", ["So."]),
+        ({"prompt": "Why?\n\n", "answer": "So."}, "Why?\n\nSo.", ["So."]),
+        ({"question": "Why?", "answer": "So."}, "Why?\nSo.", ["So."]),
+        ({"prompt": "", "output": "So."}, "So.", ["So."]),
+        ({"instruction": "Add.", "input": "1 2", "output": "3"}, "Add.\n1 2\n3", ["3"]),
+        ({"instruction": "Add.", "input": "", "output": "3"}, "Add.\n3", ["3"]),
+        ({"instruction": "Add.", "input": None, "output": "3", "text": "other"}, "Add.\n3", ["3"]),
+        ({"input": "1 2", "output": "3"}, "1 2\n3", ["3"]),
+        (
+            {"messages": turns(("system", "Be brief."), ("user", "Why?"), ("assistant", "So."), ("user", "Oh."))},
+            "System:\nBe brief.\nUser:\nWhy?\nAssistant:\nSo.\nUser:\nOh.",
+            ["So."],
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "ü"}, {"from": "gpt", "value": "猫\n"}] * 2},
+            "User:\nü\nAssistant:\n猫\n\nUser:\nü\nAssistant:\n猫\n",
+            ["猫\n", "猫\n"],
+        ),
+    ],
+)
+def test_a_row_with_prompt_and_answer_is_one_text_that_knows_its_answers(
+    write: Writer, row: dict[str, object], text: str, answers: list[str]
+) -> None:
+    [document] = documents([str(write("a.jsonl", json.dumps(row)))])
+    assert document.text == text
+    assert document.learnt is not None
+    assert [text[start:end] for start, end in document.learnt] == answers
+    assert has_answer(document)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"prompt": "Why?", "completion": ""}, "Why?"),
+        ({"instruction": "Add.", "output": " \n"}, "Add. \n"),
+        ({"messages": turns(("user", "Why?"))}, "User:\nWhy?"),
+        ({"messages": turns(("user", "Why?"), ("assistant", ""))}, "User:\nWhy?\nAssistant:\n"),
+    ],
+)
+def test_an_empty_answer_is_known_as_such(write: Writer, row: dict[str, object], text: str) -> None:
+    [document] = documents([str(write("a.jsonl", json.dumps(row)))])
+    assert (document.text, document.learnt) == (text, ())
+    assert not has_answer(document)
+
+
+def test_a_prompt_beside_a_text_is_no_answer(write: Writer) -> None:
+    """As in data that a model wrote: the text is what it wrote, the prompt is how it was asked."""
+    [document] = documents([str(write("a.jsonl", '{"prompt": "Write.", "text": "A story."}'))])
+    assert (document.text, document.learnt) == ("A story.", None)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [{"role": "user"}]},
+        {"messages": ["Why?"]},
+        {"messages": [*turns(("user", "Why?")), {"role": "assistant", "content": None}]},
+        {"messages": []},
+        {"prompt": "Why?"},
+        {"prompt": "Why?", "completion": 5},
+        {"answer": "So."},
+    ],
+)
+def test_a_row_without_prompt_and_answer_says_which_fields_are_read(write: Writer, row: dict[str, object]) -> None:
+    with pytest.raises(BadData, match=r"Line 1 of .*a\.jsonl .*`prompt` and `completion`.*`messages`"):
+        texts(write("a.jsonl", json.dumps(row)))
+
+
+def test_half_a_character_is_found_in_an_answer_too(write: Writer) -> None:
+    with pytest.raises(BadData, match="half a character"):
+        texts(write("a.jsonl", '{"prompt": "a", "completion": "\\ud800"}'))
+
+
+def test_a_file_without_answers_is_refused_before_a_run_is_made(write: Writer) -> None:
+    good = write("a.jsonl", '\n{"prompt": "Why?", "response": "So."}\n')
+    refuse_without_answers([str(good)])
+    for bad in (write("b.jsonl", '{"text": "one"}\n'), write("c.txt", "\none")):
+        with pytest.raises(BadData, match=rf"{bad.name} has no answers to learn.*`completion`"):
+            refuse_without_answers([str(good), str(bad)])
 
 
 # --- files that can't be used -----------------------------------------------------------------------------------------

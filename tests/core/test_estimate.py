@@ -13,19 +13,10 @@ from core import defaults
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel
-from core.estimate import (
-    Figure,
-    Size,
-    activation_bytes_per_token,
-    choices,
-    compute_speed,
-    estimate,
-    flops_per_token,
-    memory_bandwidth,
-    parameters_for_speed,
-    training_memory,
-)
+from core.estimate import cache_bytes_per_token, choices, estimate, flops_per_token
+from core.memory import Cast, Memory, Size, activation_bytes_per_token, training_memory
 from core.shapes import KNOWN_FAMILIES, shape_of
+from core.speed import Figure, compute_speed, memory_bandwidth, parameters_for_speed
 
 CPU = Device("cpu", "a CPU", 16 * 2**30, 8 * 2**30, False, "", cores=4)
 GPU = Device("cuda:0", "NVIDIA H100 80GB HBM3", 80 * 2**30, 79 * 2**30, True, "it has bf16", uuid="GPU-1")
@@ -44,6 +35,11 @@ def recipe(**changes: Any) -> DistillRecipe:
 
 
 TEACHER, STUDENT = Size.of_config(llama()), Size.of_config(llama(hidden=96))
+CAST = Cast(STUDENT, (TEACHER,))
+
+
+def memory_of(device: str = "cpu", cast: Cast = CAST, **changes: Any) -> Memory:
+    return training_memory(recipe(**changes), cast, sequence=256, device_id=device, bf16=device != "cpu")
 
 
 def part(parts: Any, name: str) -> int:
@@ -100,14 +96,14 @@ def test_activations_are_what_autograd_keeps(family: str, bf16: bool) -> None:
 
 
 def test_training_holds_sixteen_bytes_for_each_parameter_of_the_student() -> None:
-    memory = training_memory(TEACHER, STUDENT, sequence=256, device_kind="cpu", bf16=False)
+    memory = memory_of()
     own = sum(part(memory.fixed, name) for name in ("student weights", "gradients", "optimizer"))
     assert own == 16 * STUDENT.parameters
     assert part(memory.fixed, "teacher weights") == 4 * TEACHER.parameters
 
 
 def test_bf16_halves_the_teacher_and_adds_copies_of_the_student() -> None:
-    memory = training_memory(TEACHER, STUDENT, sequence=256, device_kind="cuda", bf16=True)
+    memory = memory_of("cuda:0")
     assert part(memory.fixed, "teacher weights") == 2 * TEACHER.parameters
     assert part(memory.fixed, "bf16 copies") == 2 * STUDENT.parameters
 
@@ -251,7 +247,7 @@ def test_of_an_endless_text_only_what_the_budget_needs_is_kept() -> None:
 
 def test_what_the_recipe_says_goes_before_the_defaults() -> None:
     asked = recipe(sequence_length=64, batch_tokens=768, micro_batch=5, learning_rate=0.001, evaluate_every=7)
-    chosen = choices(asked, TEACHER, STUDENT, CPU)
+    chosen = choices(asked, CAST, CPU)
     assert (chosen.sequence_length, chosen.batch_tokens) == (64, 768)
     assert chosen.micro_batch == 4  # 12 blocks a step: 5 at once would leave some over
     assert (chosen.learning_rate, chosen.evaluate_every) == (0.001, 7)
@@ -260,8 +256,8 @@ def test_what_the_recipe_says_goes_before_the_defaults() -> None:
 
 def test_blocks_are_never_longer_than_either_model_reads() -> None:
     short = Size.of_config(llama(max_position_embeddings=128))
-    assert choices(recipe(), TEACHER, short, CPU).sequence_length == 128
-    assert choices(recipe(), short, STUDENT, CPU).sequence_length == 128
+    assert choices(recipe(), Cast(short, (TEACHER,)), CPU).sequence_length == 128
+    assert choices(recipe(), Cast(STUDENT, (short,)), CPU).sequence_length == 128
     assert defaults.sequence_length(8192, "cpu")[0] == 512
     assert defaults.sequence_length(8192, "cuda")[0] == 2048
 

@@ -33,6 +33,7 @@ ONE_OF_EACH: list[ev.Event] = [
     ev.SampleWritten(1, "Es war", " einmal …\n\u2028\x00\"'\\ 猫 🙂"),
     ev.CheckpointSaved(1, "checkpoints/1"),
     ev.NoticeRaised("warning", "The disk is nearly full."),
+    ev.LinkEntered(2, 3, "2-1.3M", 6),
     ev.RunStopped(1),
     ev.RunFinished({"bits_per_byte": 0.5, "after": {"ce": 2.0}}),
     ev.RunFailed("The loss is not a number.", "Lower the rate.", "Traceback …", 7),

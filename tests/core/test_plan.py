@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-import core.plan
+import core.target
+import core.teachers
 from core import events as ev
 from core.devices import Device
 from core.distill import DistillRecipe
@@ -66,8 +67,8 @@ def _write_zeros(file: Path, tensors: dict[str, tuple[int, ...]]) -> None:
 def quiet_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Hub cache, no sample family and one CPU, whatever machine this is."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(core.plan, "sample_teachers", list)
-    monkeypatch.setattr(core.plan, "devices", lambda: [CPU])
+    monkeypatch.setattr(core.teachers, "sample_teachers", list)
+    monkeypatch.setattr(core.target, "devices", lambda: [CPU])
 
 
 @pytest.fixture
@@ -412,7 +413,7 @@ def test_paths_in_a_recipe_file_are_read_from_its_folder(
 
 def test_a_student_that_is_half_written_is_not_at_hand(home: Home) -> None:
     save(home.runs / "a run" / "artifacts" / ".student.part", llama())
-    assert core.plan.models_at_hand(home) == []
+    assert core.teachers.models_at_hand(home) == []
 
 
 # --- the user's own runs ----------------------------------------------------------------------------------------------

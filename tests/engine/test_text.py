@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import CONTEXT, SEPARATOR, beginnings, tiny_model, train_briefly, write_data, write_tokenizer
+from tiny import (
+    CONTEXT,
+    ENTRIES,
+    SEPARATOR,
+    beginnings,
+    finished,
+    history_of,
+    tiny_model,
+    tiny_recipe,
+    train_briefly,
+    write_data,
+    write_teacher,
+    write_tokenizer,
+)
+from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from core.documents import documents
+from core.documents import Document, documents
+from core.engine.models import load_model
+from core.engine.scoring import score
 from core.engine.text import (
     IGNORED,
     Blocks,
     Corpus,
     Framing,
+    TextPlan,
+    _encoded,
+    answers_behind,
+    collate,
     encode_documents,
     find_framing,
     keeps_documents_apart,
@@ -30,7 +53,7 @@ from core.engine.text import (
     save_corpora,
     tokenise,
 )
-from core.errors import BadData
+from core.errors import BadData, BadModel
 
 FRAMING = Framing(0, 1, "test")
 
@@ -216,7 +239,7 @@ def test_no_document_attends_to_another_in_its_block(model_type: str, training: 
         checked = 0
         for number in range(2):
             at = 0
-            for document, start, end in blocks._blocks[number]:
+            for document, start, end in blocks.segments(number):
                 alone = model(input_ids=torch.tensor([corpus[document][start:end].tolist()]), use_cache=False).logits[0]
                 torch.testing.assert_close(packed[number, at : at + end - start], alone, rtol=1e-5, atol=1e-5)
                 at += end - start
@@ -331,3 +354,351 @@ def test_kept_tokens_come_back_with_their_framing_or_not_at_all(tmp_path):
     assert [again[i].tolist() for i in range(2)] == [corpus[i].tolist() for i in range(2)]
     assert load_framing(tmp_path / "tokens") == Framing(None, 5, "why")
     assert [entry.name for entry in tmp_path.iterdir()] == ["tokens"]
+
+
+# -------------------------------------------------------------------------------------------------------- answers only
+
+
+def character_spans(draw, length: int) -> tuple[tuple[int, int], ...]:
+    """At least one stretch of characters, in order, none touching another."""
+    borders = sorted(draw(st.sets(st.integers(0, length), min_size=2, max_size=8)))
+    return tuple(zip(borders[::2], borders[1::2], strict=False))
+
+
+@st.composite
+def answered(draw) -> Document:
+    text = draw(st.text(st.sampled_from(" \n\tthe catsn.éü猫🙂"), min_size=1, max_size=40))
+    return Document(text, Path("a.jsonl"), 1, character_spans(draw, len(text)))
+
+
+@given(document=answered(), start=st.sampled_from([0, None]), end=st.sampled_from([1, None]))
+@settings(max_examples=80, deadline=None)
+def test_a_token_is_learnt_if_one_of_its_characters_is_in_an_answer(tokenizer, document, start, end):
+    """Against a count of bytes: a byte-level token's name has one letter for each of its bytes."""
+    text, framing = document.text, Framing(start, end, "")
+    [encoded] = _encoded([document], tokenizer, framing, answers_only=True)
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    home = [character for character, letter in enumerate(text) for _ in letter.encode()]  # of each byte
+    answers = {character for a, b in document.learnt for character in range(a, b)}
+    touched, at = [], 0
+    for name in tokenizer.convert_ids_to_tokens(ids):
+        touched.append(set(home[at : at + len(name)]))
+        at += len(name)
+    assert at == len(home)
+    learnt = [bool(characters & answers) for characters in touched]
+    framed = [False] * (start is not None) + learnt + [document.learnt[-1][1] == len(text)] * (end is not None)
+    assert encoded.ids.tolist() == framing.wrap(ids)
+    assert encoded.learnt.tolist() == framed
+    counted = [i for i in range(len(ids)) if learnt[i] and (i > 0 or start is not None)]
+    assert encoded.size == max(
+        1, len("".join(text[c] for c in sorted(set().union(*(touched[i] for i in counted)))).encode())
+    )
+
+
+def test_a_tokenizer_that_tells_no_characters_is_named():
+    slow = SimpleNamespace(is_fast=False, name_or_path="some-model")
+    document = Document("one", Path("a.jsonl"), 1, ((0, 3),))
+    with pytest.raises(BadModel, match=r"some-model.*tokenizer\.json"):
+        list(_encoded([document], slow, FRAMING, answers_only=True))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def answer_rows(count: int, prompt: int = 40) -> list[dict[str, str]]:
+    return [{"prompt": text[:prompt], "completion": text[prompt:]} for text in beginnings(count)]
+
+
+def answers_of(path: Path, tokenizer, answers_only: bool = True) -> tuple[TextPlan, Corpus, Corpus]:
+    plan = look_over((str(path),), None, 10**6, 300, answers_only)
+    return plan, *tokenise(plan, (str(path),), None, tokenizer, FRAMING, 300, 0, lambda share: None)
+
+
+def test_only_answers_are_learnt_and_held_out_and_empty_ones_are_left_out_and_counted(tokenizer, tmp_path):
+    rows = answer_rows(40)
+    path = write_rows(tmp_path / "a.jsonl", [*rows, {"prompt": "And then?", "completion": " "}] * 2)
+    plan, training, held_out = answers_of(path, tokenizer)
+    assert (plan.count, plan.unanswered, plan.in_pieces) == (80, 2, False)
+    learnt = set()
+    for side in (training, held_out):
+        for index in range(len(side)):
+            ids, targets = side[index], side.targets(index, 0, len(side[index]))
+            assert targets[-1]
+            said = tokenizer.decode(ids[targets][:-1])
+            assert side.sizes[index] == len(said.encode())
+            [row] = [row for row in rows if tokenizer.decode(ids[1:-1]) == row["prompt"] + row["completion"]]
+            straddles = len(said) - len(row["completion"])
+            assert 0 <= straddles < 12
+            assert said.endswith(row["completion"])
+            learnt.add(row["completion"])
+    assert len(learnt) > 36
+    everything = answers_of(path, tokenizer, answers_only=False)[1:]
+    assert [side.learnt for side in everything] == [None, None]
+    assert "And then?" in {tokenizer.decode(everything[0][i][1:-1]).strip() for i in range(len(everything[0]))}
+
+
+def test_the_end_is_learnt_only_behind_an_answer(tokenizer, tmp_path):
+    said = [("user", "Why? "), ("assistant", "So. "), ("user", "Oh. ")]
+    rows = [
+        {"messages": [{"role": role, "content": content + text} for role, content in said[:number]]}
+        for text in beginnings(30)
+        for number in (2, 3)
+    ]
+    _, training, _ = answers_of(write_rows(tmp_path / "a.jsonl", rows), tokenizer)
+    ends = [
+        (bool(training.targets(i, 0, len(training[i]))[-1]), "Oh." in tokenizer.decode(training[i]))
+        for i in range(len(training))
+    ]
+    assert set(ends) == {(True, False), (False, True)}
+
+
+def test_data_without_answers_is_refused_by_name(tokenizer, tmp_path):
+    plain = write_documents(tmp_path / "plain.txt", beginnings(3))
+    with pytest.raises(BadData, match=r"plain\.txt has no answers to learn.*`completion`"):
+        look_over((str(plain),), None, 1000, 100, answers_only=True)
+    mixed = write_rows(tmp_path / "mixed.jsonl", [*answer_rows(3), {"text": "no answer"}])
+    with pytest.raises(BadData, match=r"mixed\.jsonl has no answers to learn.*line 4"):
+        look_over((str(mixed),), None, 1000, 100, answers_only=True)
+    empty = write_rows(tmp_path / "empty.jsonl", [{"prompt": "Why?", "completion": ""}] * 3)
+    with pytest.raises(BadData, match=r"All 3 answers in .*empty\.jsonl are empty"):
+        look_over((str(empty),), None, 1000, 100, answers_only=True)
+
+
+def marked(corpus: Corpus, learnt: list[bool]) -> Corpus:
+    return replace(corpus, learnt=np.asarray(learnt, dtype=bool))
+
+
+def test_what_is_learnt_is_kept_with_the_tokens(tmp_path):
+    corpus = marked(corpus_of([4, 3]), [False, True, False, True, False, False, True])
+    save_corpora(tmp_path / "tokens", {"train": corpus, "held-out": corpus_of([5])}, FRAMING)
+    again = load_corpus(tmp_path / "tokens", "train")
+    assert again.learnt.tolist() == corpus.learnt.tolist()
+    assert again.targets(1, 0, 3).tolist() == [False, False, True]
+    assert (
+        load_corpus(tmp_path / "tokens", "held-out").learnt is None
+    )  # as in run folders from before there was such a choice
+
+
+def test_prompts_longer_than_a_block_are_counted():
+    learnt = [[False] * 20 + [True] * 5, [False] * 6 + [True] * 14, [False] * 9 + [True], [True] * 30]
+    corpus = marked(corpus_of([25, 20, 10, 30]), list(itertools.chain(*learnt)))
+    assert answers_behind(corpus, 10) == 1
+    assert answers_behind(corpus, 6) == 3
+    assert answers_behind(corpus, 30) == 0
+    assert answers_behind(corpus_of([25, 20]), 10) == 0
+
+
+def test_text_in_which_no_block_has_a_token_to_learn_is_refused():
+    """The one learnt token is the first of its part, which nothing comes before."""
+    corpus = marked(corpus_of([20]), [at == 10 for at in range(20)])
+    with pytest.raises(BadData, match="blocks of 10 tokens"):
+        Blocks(corpus, 10, 20, 1, 0, 2)
+
+
+# ------------------------------------------------------------------------------------------------ what a batch teaches
+
+
+@st.composite
+def corpora(draw) -> Corpus:
+    """Random documents of few kinds of tokens, among them the pad, some with answers; each has something to learn."""
+    lengths = draw(st.lists(st.integers(2, 40), min_size=1, max_size=12))
+    corpus = corpus_of(lengths)
+    ids = np.asarray(draw(st.lists(st.integers(0, 5), min_size=corpus.tokens, max_size=corpus.tokens)), np.int32)
+    if draw(st.booleans()):
+        return replace(corpus, ids=ids)
+    learnt = np.asarray(draw(st.lists(st.booleans(), min_size=corpus.tokens, max_size=corpus.tokens)))
+    for index, size in enumerate(lengths):
+        if not learnt[corpus.offsets[index] + 1 : corpus.offsets[index + 1]].any():
+            learnt[corpus.offsets[index] + size - 1] = True
+    return replace(corpus, ids=ids, learnt=learnt)
+
+
+def taught_pairs(corpus: Corpus, length: int) -> tuple[Counter[tuple[tuple[int, ...], int]], int]:
+    """(context, target) of every token that one epoch teaches, document by document, and the positions it takes."""
+    pairs: Counter[tuple[tuple[int, ...], int]] = Counter()
+    positions = 0
+    for index in range(len(corpus)):
+        ids = corpus[index].tolist()
+        learnt = [True] * len(ids) if corpus.learnt is None else corpus.learnt[corpus.offsets[index] :].tolist()
+        for start in range(0, len(ids), length):
+            part, marks = ids[start : start + length], learnt[start : start + length]
+            found = [(tuple(part[:at]), part[at]) for at in range(1, len(part)) if marks[at]]
+            pairs.update(found)
+            positions += len(part) if found else 0
+    return pairs, positions
+
+
+@given(
+    corpus=corpora(),
+    length=st.integers(8, 48),
+    micro=st.integers(1, 4),
+    seed=st.integers(0, 9),
+    alone=st.booleans(),
+    pad=st.integers(0, 5),
+)
+@settings(max_examples=80, deadline=None)
+def test_batches_teach_every_learnt_token_after_its_own_document_and_nothing_else(
+    corpus, length, micro, seed, alone, pad
+):
+    """Against a plain reading of document by document; a pad that is also a token of the text changes nothing."""
+    expected, positions = taught_pairs(corpus, length)
+    if not positions:
+        return
+    blocks = Blocks(corpus, length, positions, 1, seed, pad, alone)
+    assert blocks.tokens == positions  # one epoch
+    found: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for first in range(0, len(blocks), micro):
+        chosen = range(first, min(first + micro, len(blocks)))
+        batch = collate([blocks[index] for index in chosen])
+        assert batch["index"].tolist() == list(chosen)
+        assert torch.equal(batch["labels"], batch["shift_labels"])
+        assert set(batch) == {"input_ids", "position_ids", "labels", "shift_labels", "index"}
+        for row, at in (batch["labels"] != IGNORED).nonzero().tolist():
+            ids, position = batch["input_ids"][row].tolist(), int(batch["position_ids"][row, at])
+            found[tuple(ids[at - position : at + 1]), int(batch["labels"][row, at])] += 1
+    assert found == expected
+
+
+def test_segments_say_where_the_tokens_of_a_batch_come_from():
+    corpus = corpus_of([13, 70, 30, 9])
+    blocks = Blocks(corpus, 48, corpus.tokens, 2, 3, pad=2)
+    batch = collate([blocks[1], blocks[0]])
+    for row, index in enumerate(batch["index"].tolist()):
+        at = 0
+        for document, start, end in blocks.segments(index):
+            ids = blocks.segment_ids(document, start, end)
+            assert ids.tolist() == corpus[document][start:end].tolist()
+            assert batch["input_ids"][row, at : at + len(ids)].tolist() == ids.tolist()
+            assert batch["position_ids"][row, at : at + len(ids)].tolist() == list(range(end - start))
+            at += len(ids)
+        assert (batch["labels"][row, at:] == IGNORED).all()
+
+
+def test_where_blocks_hold_one_document_those_of_a_micro_batch_are_about_as_long():
+    lengths = np.random.default_rng(0).integers(5, 100, 96).tolist()
+    corpus = corpus_of(lengths)
+    blocks = Blocks(corpus, 128, corpus.tokens, 16, 5, pad=2, alone=True)
+    order = np.random.default_rng([5, 0]).permutation(len(corpus))
+    width = 0
+    for step in range(0, 96, 16):
+        sizes = [lengths[blocks.segments(index)[0][0]] for index in range(step, step + 16)]
+        assert sorted(sizes) == sorted(
+            lengths[document] for document in order[step : step + 16]
+        )  # a step sees the same
+        assert sizes == sorted(sizes, reverse=True)
+        for first in range(step, step + 16, 4):
+            batch = collate([blocks[index] for index in range(first, first + 4)])["input_ids"]
+            assert batch.shape == (4, -(-max(sizes[first - step : first - step + 4]) // 8) * 8)
+            width += batch.numel()
+    assert corpus.tokens < width < 1.3 * corpus.tokens < 0.6 * 96 * 128
+
+
+def test_long_blocks_are_cut_to_multiples_of_64_and_never_beyond_themselves():
+    corpus = corpus_of([70, 30, 1100])
+    blocks = Blocks(corpus, 1100, corpus.tokens, 3, 0, pad=2, alone=True)
+    shapes = [collate([blocks[index]])["input_ids"].shape[1] for index in range(3)]
+    assert shapes == [1100, 128, 64]
+
+
+@pytest.mark.parametrize(("model_type", "alone"), [("llama", False), ("gpt2", True)])
+@pytest.mark.parametrize("rows", [ENTRIES, ENTRIES + 64])
+def test_padding_changes_no_loss(model_type: str, alone: bool, rows: int):
+    """Blocks with padding, cut or not, with any pad, and with more rows in the table than there are tokens: the loss is that of each
+    document read alone."""
+    dropout = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0} if model_type == "gpt2" else {}
+    model = tiny_model(model_type, vocab_size=rows, **dropout).train()
+    rng = np.random.default_rng(1)
+    corpus = corpus_of([13, 21, 30, 9, 17, 24, 5, 11])
+    corpus = replace(corpus, ids=rng.integers(0, ENTRIES, corpus.tokens), learnt=rng.random(corpus.tokens) < 0.5)
+
+    def loss_of(ids, positions, labels) -> float:
+        logits = model(input_ids=ids, position_ids=positions, use_cache=False).logits.double()
+        return functional.cross_entropy(logits[labels != IGNORED], labels[labels != IGNORED], reduction="sum").item()
+
+    with torch.no_grad():
+        for pad in (2, 1, rows - 1):
+            blocks = Blocks(corpus, 48, corpus.tokens, 2, 3, pad, alone)
+            expected = found = uncut = 0.0
+            for index in range(0, len(blocks), 2):
+                items = [blocks[index], blocks[index + 1]]
+                batch = collate(items)
+                found += loss_of(batch["input_ids"], batch["position_ids"], batch["labels"])
+                uncut += loss_of(
+                    *(torch.stack([item[name] for item in items]) for name in ("input_ids", "position_ids", "labels"))
+                )
+                for document, start, end in blocks.segments(index) + blocks.segments(index + 1):
+                    ids = torch.from_numpy(blocks.segment_ids(document, start, end))[None]
+                    learnt = torch.from_numpy(corpus.targets(document, start, end))
+                    labels = torch.where(learnt, ids, IGNORED).roll(-1, dims=1)
+                    expected += loss_of(ids, None, labels)
+            assert found == pytest.approx(expected, rel=1e-6)
+            assert uncut == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_token_that_the_model_has_no_row_for_is_named(tmp_path):
+    write_tokenizer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    model = tiny_model()
+    tokenizer.add_tokens(["<new>"])
+    with pytest.raises(BadModel, match=f"token {ENTRIES} .'<new>'.*only {ENTRIES} rows"):
+        find_framing(tokenizer, model, ["one <new>"], "cpu")
+    find_framing(tokenizer, model, ["one"], "cpu")  # as long as the text has none, it is no matter
+
+
+def test_an_end_that_is_also_the_pad_is_learnt():
+    """Many tokenizers pad with their eos, and a loss that ignores all pads would never teach a text to end."""
+    corpus = replace(corpus_of([5]), ids=np.asarray([0, 7, 8, 9, 1], np.int32))
+    labels = Blocks(corpus, 8, 5, 1, 0, pad=1)[0]["labels"].tolist()
+    assert labels == [7, 8, 9, 1] + [IGNORED] * 4
+
+
+def test_scores_are_of_the_answers_alone(tokenizer, tmp_path):
+    """In windows too; nats and tokens from a plain loop, bytes those of the answers' tokens."""
+    model, teacher = tiny_model(seed=1), tiny_model(seed=2)
+    _, training, _ = answers_of(write_rows(tmp_path / "a.jsonl", answer_rows(30)), tokenizer)
+    found = score(model, training, FRAMING, CONTEXT, "cpu", teacher)
+    nll, tokens = 0.0, 0
+    with torch.no_grad():
+        for index in range(len(training)):
+            ids = torch.from_numpy(training[index][:-1].astype(np.int64))
+            log_q = model(input_ids=ids[None]).logits[0].double().log_softmax(-1)
+            for at in range(1, len(ids)):
+                if training.targets(index, 0, len(ids))[at]:
+                    nll -= log_q[at - 1, ids[at]].item()
+                    tokens += 1
+    assert (found.tokens, found.bytes) == (tokens, int(training.sizes.sum()))
+    assert found.nll == pytest.approx(nll, rel=1e-5)
+    assert found.of_teacher() == score(teacher, training, FRAMING, CONTEXT, "cpu")
+    assert score(model, training, FRAMING, 16, "cpu").tokens == tokens
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_run_on_answers_learns_them_alone_and_says_what_it_left_out(home, tmp_path):
+    """Its pad is a token that the model has no row for."""
+    folder = write_teacher(tmp_path / "padded-beyond")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "<padding>"})
+    assert tokenizer.pad_token_id == ENTRIES
+    tokenizer.save_pretrained(folder)
+    rows = [*answer_rows(60), {"prompt": beginnings(1, characters=600)[0], "completion": " The end."}]
+    path = write_rows(tmp_path / "a.jsonl", [*rows, {"prompt": "Why?", "completion": ""}])
+    fields = {"answers_only": True, "student": str(folder), "init": "existing", "tokens": 512, "use_teacher": False}
+    run = finished(home, tiny_recipe(folder, path, **fields))
+    history = history_of(run)
+    said = " ".join(notice.text for notice in history.notices)
+    assert "1 of 62 rows have an empty answer" in said
+    assert "prompts of 1 of " in said
+    framing = Framing(*history.choices["framing"].value, "")
+    plan = look_over((str(path),), None, 512, 300, answers_only=True)
+    corpus, _ = tokenise(plan, (str(path),), None, tokenizer, framing, 300, 0, lambda share: None)
+    blocks = Blocks(corpus, 64, 512, 4, 0, 2)
+    model, nll, count = load_model(folder, "cpu", torch.float32, False), 0.0, 0
+    for document, start, end in (segment for index in range(4) for segment in blocks.segments(index)):
+        ids = torch.from_numpy(blocks.segment_ids(document, start, end).astype(np.int64))
+        learnt = torch.from_numpy(corpus.targets(document, start, end))
+        log_q = model(input_ids=ids[None]).logits[0].double().log_softmax(-1)
+        nll -= log_q[:-1].gather(-1, ids[1:, None])[learnt[1:]].sum().item()
+        count += int(learnt.sum())
+    assert history.steps[0].ce == pytest.approx(nll / count, abs=1e-5)

@@ -1,0 +1,154 @@
+"""Who teaches: from the recipe's teachers, cache and objective to the lesson of a run."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from transformers import BitsAndBytesConfig, PreTrainedModel
+
+from core.cache import CacheRecipe, cache_problems, read_manifest, teacher_fingerprint
+from core.distill import DistillRecipe
+from core.engine.answers import Answers, key_of
+from core.engine.bench import Bench
+from core.engine.capture import provide, segments_of
+from core.engine.heads import Head, splits
+from core.engine.lesson import Aside, AtHand, Kept, Lesson
+from core.engine.models import load_model, load_tokenizer
+from core.engine.own_words import OwnWords
+from core.engine.session import Session
+from core.engine.states import StateGuide
+from core.engine.text import find_framing, first_texts, keeps_documents_apart
+from core.engine.translation import Translation
+from core.errors import BadRecipe
+from core.models import same_tokenizer
+from core.objectives import OBJECTIVES
+from core.recipe import Problem
+
+QUANTIZED = ("int8", "int4")
+
+
+def load_teacher(session: Session, recipe: DistillRecipe, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """A teacher at the precision that the recipe asks for; BadRecipe if this machine can't hold it so."""
+    device = recipe.teacher_device.partition(":")[0] if recipe.teacher_device == "cpu" else session.device
+    wanted = recipe.teacher_precision
+    if wanted not in QUANTIZED:
+        own = dtype if wanted == "auto" else getattr(torch, wanted)
+        return load_model(folder, device, own, recipe.allow_remote_code)
+    if find_spec("bitsandbytes") is None:
+        raise BadRecipe(
+            f"A teacher in {wanted} needs the package bitsandbytes, which is not installed.",
+            "Install it (pip install bitsandbytes), or choose another precision for the teacher.",
+        )
+    how = BitsAndBytesConfig(
+        load_in_8bit=wanted == "int8",
+        load_in_4bit=wanted == "int4",
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_type="nf4",
+    )
+    return load_model(folder, device, dtype, recipe.allow_remote_code, quantization=how)
+
+
+def make_lesson(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> Lesson:
+    """The lesson of the run. Teachers that it needs no more are let go; a missing cache is captured first."""
+    if not recipe.guided:
+        bench.let_teacher_go()
+        return Lesson(recipe, student)
+    if recipe.source == "cache":
+        answers = _answers(session, recipe, bench)
+        assert bench.blocks is not None
+        bench.let_teacher_go()
+        return Lesson(recipe, student, Kept(answers, bench.blocks))
+    assert bench.teacher is not None
+    if OBJECTIVES[recipe.objective].needs == "text":
+        return Lesson(recipe, student, translated=_translated(session, recipe, bench, student))
+    states = None
+    hidden = recipe.objective == "hidden" or recipe.hidden_weight > 0
+    relations = recipe.objective == "relations" or recipe.relation_weight > 0
+    if hidden or relations:
+        states = StateGuide(student, bench.teacher, hidden=hidden, relations=relations)
+    guide = AtHand(
+        [bench.teacher, *_further(session, recipe, bench)], recipe.teacher_weights, recipe.mixture, states is not None
+    )
+    own_words = None
+    if recipe.source == "on-policy":
+        own_words = OwnWords(recipe, bench.tokenizer, bench.framing, bench.dtype)
+    return Lesson(recipe, student, guide, states=states, own_words=own_words)
+
+
+def _further(session: Session, recipe: DistillRecipe, bench: Bench) -> list[PreTrainedModel]:
+    found = []
+    for folder in recipe.more_teachers:
+        same, why = same_tokenizer(Path(folder), bench.source)
+        if not same:
+            raise BadRecipe(
+                f"{Path(folder).name} has another tokenizer than the student ({why}), so it can't be mixed with other teachers.",
+                "Leave it out, or let it teach alone with the objective gold.",
+            )
+        session.phase("loading", f"teacher {Path(folder).name}")
+        found.append(load_teacher(session, recipe, Path(folder), bench.dtype))
+    return found
+
+
+def _translated(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> Aside:
+    """The teacher with another tokenizer: framed as it was trained, aligned with the student by the text."""
+    assert recipe.teacher is not None
+    teacher = bench.teacher
+    assert teacher is not None
+    if not splits(teacher) or not splits(student):
+        raise BadRecipe(
+            f"The architecture {(student if splits(teacher) else teacher).config.model_type} can't be compared across tokenizers: "
+            "its scores are not those of its head alone.",
+            "Choose another teacher, or one of the student's tokenizer.",
+        )
+    tokenizer = load_tokenizer(Path(recipe.teacher), recipe.allow_remote_code)
+    framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
+    widths = Head.of(student).entries, Head.of(teacher).entries
+    context = int(getattr(teacher.config, "max_position_embeddings", 0) or bench.length)
+    translation = Translation(
+        (bench.tokenizer, tokenizer), (bench.framing, framing), widths, context, keeps_documents_apart(teacher)
+    )
+    session.choose("alignment", recipe.objective, translation.words())
+    return Aside(
+        translation, teacher, "uld" if recipe.objective == "uld" else "gold", recipe.jsd_beta, recipe.temperature
+    )
+
+
+def _answers(session: Session, recipe: DistillRecipe, bench: Bench) -> Answers:
+    """The cache that the recipe names, checked from end to end against this run; or one of its own, found again or made now."""
+    if recipe.cache is not None:
+        return _named_answers(session, recipe, bench)
+    found: list[Answers] = []
+
+    def make() -> str:
+        assert bench.teacher is not None
+        wanted = CacheRecipe.of(recipe)
+        found.append(provide(session, wanted, bench.teacher, bench.tokenizer, bench.framing, bench.train, bench.length))
+        return str(found[0].folder)
+
+    folder = session.peers.by_main(make)
+    return found[0] if found else Answers.open(Path(folder))
+
+
+def _named_answers(session: Session, recipe: DistillRecipe, bench: Bench) -> Answers:
+    assert recipe.cache is not None
+    assert recipe.teacher is not None
+    session.phase("checking the answers")
+    refuse(cache_problems(recipe, read_manifest(Path(recipe.cache)), teacher_fingerprint(Path(recipe.teacher))))
+    answers = Answers.open(Path(recipe.cache), session.progress)
+    segments = segments_of(bench.train, bench.length)
+    missing = answers.covers(key_of(bench.train[document][start:end]) for document, start, end in segments)
+    if missing:
+        raise BadRecipe(
+            f"The cache {recipe.cache} lacks {missing} of the {len(segments)} texts that this run reads: it was made of other data, "
+            "with another seed, or with another length of blocks.",
+            "Make the cache from this data (`stillroom cache`), or leave the folder out, and one is made.",
+        )
+    session.choose("cache", recipe.cache, "as the recipe says")
+    return answers
+
+
+def refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise BadRecipe("\n".join(f"{problem.field}: {problem.text}" for problem in problems))
