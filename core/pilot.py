@@ -25,6 +25,7 @@ from core.models import ModelInfo, inspect_model, read_config, resolve_model
 from core.own_runs import COUNTS, PILOT, Point
 from core.plan import CUTS, parse_target, settle
 from core.runs import RunFolder, all_runs, new_run, remove_folder
+from core.settle import without_unread
 from core.shapes import Shape, config_for, count_parameters, validate_cut
 from core.state import History, State
 
@@ -90,7 +91,8 @@ def label(field: Field, recipe: DistillRecipe) -> str:
 def _settled(recipe: DistillRecipe, field: Field, value: str, shape: Shape | None = None) -> DistillRecipe:
     try:
         raw: dict[str, Any] = {**recipe.model_dump(), field: value, "shape": shape or recipe.shape}
-        return settle(DistillRecipe.model_validate(raw))
+        made = DistillRecipe.model_validate(raw)
+        return settle(without_unread(made) if field == "source" else made)
     except BadRecipe as trouble:
         raise BadRecipe(f"{value}: {trouble.what}", trouble.way_out) from trouble
     except ValueError as error:

@@ -227,7 +227,9 @@ def plan(
         return found + named_cache_problems(other, info, weights=False)
 
     def stands_against(other: DistillRecipe) -> list[Problem]:
-        return [*other.problems(), *against(other)]
+        # where none is chosen yet, a teacher is reckoned with, and so are its reasons
+        taught = other.model_copy(update={"teacher": other.teacher or "not chosen yet"})
+        return [*taught.problems(), *against(other)]
 
     sizes = Cast(student, (teaching, *map(Size.of_model, further)))
     costs = _Costs(place, sizes, text_bytes, _kept(home, recipe), recipe, measured_tokens_per_second)

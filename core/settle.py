@@ -44,8 +44,8 @@ def settle(recipe: DistillRecipe) -> DistillRecipe:
     further, problems = further_teachers(settled)
     problems += recipe_problems(settled, teacher, existing, _student_parameters(settled, teacher, existing), further)
     problems += _device_problems(settled) + _answer_problems(settled) + named_cache_problems(settled, teacher, True)
-    _raise(problems)
-    return settled.check()
+    _raise([*problems, *(problem for problem in settled.problems() if problem not in problems)])
+    return settled
 
 
 def aligned(recipe: DistillRecipe, teacher: ModelInfo | None, existing: ModelInfo | None) -> DistillRecipe:

@@ -40,6 +40,8 @@ KEPT_STEPS = 64  # points that the fold itself keeps, for pace and progress; the
 
 TRAIN = ("lr", "ce", "kd", "total", "grad_norm", "tokens_per_second", "memory_bytes")
 AXES = ("step", "tokens", "seconds")
+GENERATED = "generated"
+MOST_PARTS = 16  # series beside these that a journal may bring; one that was edited by hand could name any number
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,21 @@ class EvaluationCurve:
 
 
 @dataclass(frozen=True)
+class Border:
+    """Where a chain came to its `number`-th link: from `step` on, losses are those of another student."""
+
+    step: int
+    number: int
+    count: int
+    name: str
+
+
+@dataclass(frozen=True)
 class Curves:
-    """All points of a run, in order. x axes: optimizer steps, training positions, seconds of training, FLOPs."""
+    """All points of a run, in order. x axes: optimizer steps, training positions, seconds of training, FLOPs.
+
+    `train` has TRAIN, and of runs that have them the further parts of the loss (hidden, relations), balance and generated.
+    """
 
     step: Array
     tokens: Array
@@ -65,6 +80,7 @@ class Curves:
     evaluations: dict[str, EvaluationCurve]
     resumed_at: tuple[int, ...]
     checkpoints: tuple[int, ...]
+    borders: tuple[Border, ...] = ()
 
     def __len__(self) -> int:
         return len(self.step)
@@ -108,6 +124,12 @@ class Points:
         self._data[:, self._count] = [float("nan") if value is None else value for value in row]
         self._count += 1
 
+    def widen(self, name: str) -> None:
+        """One column more, without a value in the rows so far."""
+        wider = self._np.full((len(self.names) + 1, self._data.shape[1]), float("nan"))
+        wider[:-1] = self._data
+        self._data, self.names = wider, (*self.names, name)
+
     def cut_after(self, step: float) -> None:
         """Drop the rows whose first column is larger. Views that were handed out keep them."""
         kept = int(self._np.searchsorted(self._data[0, : self._count], step, side="right"))
@@ -135,7 +157,7 @@ class CurveHistory(History):
     def take(self, event: ev.Event) -> None:
         if isinstance(event, ev.StepLogged):
             self.updated_at = event.time
-            self.points.append([getattr(event, name) for name in self.points.names])
+            self.points.append(self._row(event))
             self.steps.append(event)
             if len(self.steps) > 2 * KEPT_STEPS:
                 del self.steps[:-KEPT_STEPS]
@@ -153,11 +175,24 @@ class CurveHistory(History):
             first = max(0, len(self.points) - KEPT_STEPS)
             self.steps = [self._logged(at) for at in range(first, len(self.points))]
 
+    def _row(self, event: ev.StepLogged) -> list[float | None]:
+        """The event's values in the order of the columns; a part that comes for the first time gets a column of its own."""
+        further = dict(event.parts)
+        if event.generated is not None:
+            further[GENERATED] = event.generated
+        for name in [name for name in further if name not in self.points.names]:
+            if len(self.points.names) < len(AXES) + len(TRAIN) + MOST_PARTS:
+                self.points.widen(name)
+        usual = [getattr(event, name) for name in (*AXES, *TRAIN)]
+        return usual + [further.get(name) for name in self.points.names[len(usual) :]]
+
     def _logged(self, at: int) -> ev.StepLogged:
         raw = dict(zip(self.points.names, self.points.row(at), strict=True))
         told = {name: None if value != value else value for name, value in raw.items()}  # NaN is no number
+        usual = {name: told.pop(name) for name in (*AXES, *TRAIN)}
         whole = {name: int(raw[name]) for name in ("step", "tokens")}
-        return ev.StepLogged(**{**told, **whole})  # type: ignore[arg-type]
+        generated = told.pop(GENERATED, None)
+        return ev.StepLogged(**{**usual, **whole}, parts=told, generated=generated)  # type: ignore[arg-type]
 
     def totals(self) -> Sequence[float | None]:
         return self.points.columns()["total"]  # type: ignore[return-value]
@@ -176,10 +211,11 @@ class CurveHistory(History):
             tokens=columns["tokens"],
             seconds=columns["seconds"],
             flops=None if each is None else columns["tokens"] * each,
-            train={name: columns[name] for name in TRAIN},
+            train={name: column for name, column in columns.items() if name not in AXES},
             evaluations=self._evaluation_curves(columns, each),
             resumed_at=tuple(self.resumed_at),
             checkpoints=tuple(self.checkpoints),
+            borders=tuple(Border(link.step, link.number, link.count, link.name) for link in self.links),
         )
 
     def _evaluation_curves(self, columns: dict[str, Array], flops_each: float | None) -> dict[str, EvaluationCurve]:

@@ -280,12 +280,14 @@ def _fields(of: Colours) -> str:
 
     QCheckBox::indicator, QRadioButton::indicator, QTableView::indicator, QTreeView::indicator, QListView::indicator {{
         width: 14px; height: 14px; border: 1px solid {of.field_line}; background: {of.surface}; border-radius: 3px; }}
-    QRadioButton::indicator {{ border-radius: 7px; }}
+    QRadioButton::indicator {{ border-radius: 8px; }}
     QCheckBox::indicator:hover, QTableView::indicator:hover {{ border-color: {of.accent}; }}
     QCheckBox::indicator:checked, QTableView::indicator:checked, QTreeView::indicator:checked,
     QListView::indicator:checked {{ background: {of.accent}; border-color: {of.accent}; image: url("{_picture("tick", of)}"); }}
-    QRadioButton::indicator:checked {{ background: {of.accent}; border: 4px solid {of.surface}; outline: none;
-        width: 8px; height: 8px; }}
+    QRadioButton::indicator:checked {{ background: {of.surface}; border: 5px solid {of.accent};
+        width: 6px; height: 6px; }}
+    QRadioButton::indicator:disabled, QCheckBox::indicator:disabled {{ background: {of.ground}; border-color: {of.line}; }}
+    QComboBox[described="true"] {{ combobox-popup: 0; }}
     """
 
 

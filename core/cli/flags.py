@@ -111,6 +111,7 @@ def _add_flag(
         rest["metavar"] = METAVARS.get(name, "TEXT")
         if typing.get_args(kind)[0] is float:
             rest["type"], rest["metavar"] = numbers, "X,X"
+            rest["help"] += " Written as 0.7,0.3."
         else:
             rest["action"] = "append"
             rest["help"] += " May be given several times."

@@ -105,6 +105,7 @@ SETTLED_BY = {"teacher", "student", "init", "seed", "allow_remote_code"}  # a ch
 
 
 def distill_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s --teacher PATH --student SIZE|PATH --data FILE --tokens N [more settings]"
     parser.epilog = DISTILL_EPILOGUE.format(
         objectives="\n".join(f"  {name:<16} {facts.advice}" for name, facts in OBJECTIVES.items()),
         sources="\n".join(f"  {name:<16} {advice}" for name, (_, advice, _) in SOURCES.items()),

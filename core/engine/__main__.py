@@ -29,7 +29,7 @@ from core import events as ev
 from core.devices import Device, default_device, devices, environment_for
 from core.engine import checkpoints
 from core.engine.failures import as_trouble
-from core.engine.processes import ALONE, NoMeeting, Peers, Place, lost_a_peer
+from core.engine.processes import ALONE, NoMeeting, Peers, Rank, lost_a_peer
 from core.engine.session import Session, StopRequested
 from core.errors import Trouble
 from core.journal import JournalWriter
@@ -54,7 +54,7 @@ def main() -> int:
     if not run.recipe_file.is_file():
         print(f"{run.path} is no run folder.", file=sys.stderr)
         return FAILED
-    place = Place.from_environment()
+    place = Rank.from_environment()
     if place.rank > 0:
         return work_along(run, arguments.device, place)
     lock = FileLock(run.lock_file, is_singleton=False)
@@ -73,7 +73,7 @@ def main() -> int:
         lock.release()
 
 
-def work(run: RunFolder, device: str, place: Place = ALONE) -> int:
+def work(run: RunFolder, device: str, place: Rank = ALONE) -> int:
     """Start, do, and say the ending. Every way out but a kill leaves a last word in the journal."""
     with JournalWriter(run.journal) as journal:
         checkpoints.drop_incomplete(run.checkpoints)
@@ -128,7 +128,7 @@ def fail(run: RunFolder, journal: JournalWriter, session: Session | None, error:
     journal.append(ev.RunFailed(trouble.what, trouble.way_out, details, session.step if session else None))
 
 
-def work_along(run: RunFolder, device: str, place: Place) -> int:
+def work_along(run: RunFolder, device: str, place: Rank) -> int:
     """Any process but the main one: the same work, without lock and journal. What ends it is left as word for the main one."""
     peers = Peers(place)
     session: Session | None = None
@@ -191,7 +191,7 @@ def load_capability(recipe: Recipe) -> ModuleType:
         gc.enable()
 
 
-def take_devices(device: str, place: Place) -> tuple[str, ...]:
+def take_devices(device: str, place: Rank) -> tuple[str, ...]:
     """The devices of the run by their own names, in the order in which torch shall count them: they are made the only visible ones, so that
     nothing lands on another.
     """
@@ -239,6 +239,6 @@ def leave_at_once(code: int) -> None:
 
 if __name__ == "__main__":
     ended_with = main()
-    if Place.from_environment().count > 1:
+    if Rank.from_environment().count > 1:
         leave_at_once(ended_with)
     sys.exit(ended_with)

@@ -446,9 +446,9 @@ def train(
         try:
             trainer.go_on(resumed[1] if resumed else None)
         except (RuntimeError, MemoryError) as error:
+            if session.peers.count > 1:
+                raise  # the others wait for gradients that this process could not make
             too_much = error.with_traceback(None)  # its frames hold the activations that were too many
-        if too_much is not None and session.peers.count > 1:
-            raise too_much  # the others wait for gradients that this process could not make
         if too_much is not None:
             student.zero_grad(set_to_none=True)
             smaller = halved(session, bench, bench.micro, too_much)

@@ -50,7 +50,7 @@ class NoMeeting(Trouble):
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """Which of the run's processes this is; torch's launchers say it in the environment."""
 
     rank: int = 0
@@ -59,7 +59,7 @@ class Place:
     local_count: int = 1
 
     @classmethod
-    def from_environment(cls) -> Place:
+    def from_environment(cls) -> Rank:
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
@@ -67,13 +67,13 @@ class Place:
         return cls(int(os.environ["RANK"]), count, int(os.environ.get("LOCAL_RANK", "0")), local_count)
 
 
-ALONE = Place()
+ALONE = Rank()
 
 
 class Peers:
     """All processes of a run as one of them sees them. With a single process every method is its plain meaning."""
 
-    def __init__(self, place: Place = ALONE, store: Any = None) -> None:
+    def __init__(self, place: Rank = ALONE, store: Any = None) -> None:
         self.place = place
         self._store = store
         self._told = 0
@@ -95,7 +95,7 @@ class Peers:
     # ------------------------------------------------------------------------------------------------------ meeting
 
     @classmethod
-    def meet(cls, place: Place) -> Peers:
+    def meet(cls, place: Rank) -> Peers:
         """Wait until the main process is there. NoMeeting if it does not come."""
         if place.count == 1:
             return cls(place)

@@ -21,7 +21,7 @@ from core.engine.session import Session
 from core.engine.states import StateGuide
 from core.engine.text import find_framing, first_texts, keeps_documents_apart
 from core.engine.translation import Translation
-from core.errors import BadRecipe
+from core.errors import BadModel, BadRecipe, Trouble
 from core.models import same_tokenizer
 from core.objectives import OBJECTIVES
 from core.recipe import Problem
@@ -31,11 +31,11 @@ QUANTIZED = ("int8", "int4")
 
 def load_teacher(session: Session, recipe: DistillRecipe, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """A teacher at the precision that the recipe asks for; BadRecipe if this machine can't hold it so."""
-    device = recipe.teacher_device.partition(":")[0] if recipe.teacher_device == "cpu" else session.device
+    device = _place(session, recipe)
     wanted = recipe.teacher_precision
     if wanted not in QUANTIZED:
         own = dtype if wanted == "auto" else getattr(torch, wanted)
-        return load_model(folder, device, own, recipe.allow_remote_code)
+        return sound(load_model(folder, device, own, recipe.allow_remote_code), folder)
     if find_spec("bitsandbytes") is None:
         raise BadRecipe(
             f"A teacher in {wanted} needs the package bitsandbytes, which is not installed.",
@@ -47,7 +47,39 @@ def load_teacher(session: Session, recipe: DistillRecipe, folder: Path, dtype: t
         bnb_4bit_compute_dtype=dtype,
         bnb_4bit_quant_type="nf4",
     )
-    return load_model(folder, device, dtype, recipe.allow_remote_code, quantization=how)
+    return sound(load_model(folder, device, dtype, recipe.allow_remote_code, quantization=how), folder)
+
+
+def _place(session: Session, recipe: DistillRecipe) -> str:
+    """The teacher's device as torch counts those that this run may see."""
+    wanted = recipe.teacher_device
+    if wanted is None or wanted == session.devices[0]:
+        return session.device
+    if wanted == "cpu":
+        return "cpu"
+    if wanted not in session.devices:
+        raise Trouble(
+            f"The teacher shall be on {wanted}, but the run was given {', '.join(session.devices)}.",
+            "Leave the teacher's device out, or start the run through the queue, which gives it both.",
+        )
+    return f"{wanted.partition(':')[0]}:{session.devices.index(wanted)}"
+
+
+@torch.inference_mode()
+def sound(teacher: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """The teacher, unless what it says of a few tokens is no number: then its weights are broken, and a student would be, too."""
+    rows = teacher.get_input_embeddings().weight.shape[0]
+    ids_BT = torch.arange(min(16, rows), device=teacher.device)[None] * (rows // min(16, rows))
+    if not bool(teacher(input_ids=ids_BT, use_cache=False).logits.isfinite().all()):
+        broken = next((name for name, weight in teacher.named_parameters() if not bool(weight.isfinite().all())), None)
+        what = (
+            f"its tensor {broken} holds NaN or infinity" if broken else f"its arithmetic overflows in {teacher.dtype}"
+        )
+        raise BadModel(
+            f"The teacher {folder} gives scores that are not numbers: {what}.",
+            "Fetch the model again." if broken else "Choose float32 as the teacher's precision.",
+        )
+    return teacher
 
 
 def make_lesson(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> Lesson:

@@ -15,27 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QShowEvent, QStandardItemModel
-from PySide6.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QScrollArea,
-    QSlider,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QShowEvent, QStandardItemModel
+from PySide6.QtWidgets import QComboBox, QFileDialog, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from core.errors import Trouble
 from desktop_app import theme
-from desktop_app.charts import export, ticks
+from desktop_app.charts import export, reading
+from desktop_app.charts.curve_tools import SLIM, CurveTools, PartsButton
 from desktop_app.charts.export import Page
-from desktop_app.charts.flow import FlowLayout
 from desktop_app.charts.lines import (
+    PARTS,
+    RATES,
     UNITS,
     Array,
     Choices,
@@ -44,20 +34,23 @@ from desktop_app.charts.lines import (
     Line,
     Marks,
     Metric,
-    Part,
     PlotName,
     RunSpec,
     levels_of,
     lines_of,
     marks_of,
+    part_word,
+    parts_of,
+    rates_of,
     told_apart,
     x_of,
 )
 from desktop_app.charts.plot import Plot
-from desktop_app.charts.readout import ROW, Column, Key, ReadOut, Row
+from desktop_app.charts.plot_box import PlotBox
+from desktop_app.charts.reading import LARGE
+from desktop_app.charts.readout import ROW, ReadOut
 from desktop_app.charts.ticks import XKind
 from desktop_app.forms import Choice
-from desktop_app.icons import icon
 from desktop_app.work import in_background
 
 if TYPE_CHECKING:
@@ -69,8 +62,6 @@ __all__ = ["CurvesPanel", "RunSpec"]
 
 MAIN: Final[tuple[PlotName, ...]] = ("loss", "held_out", "speed", "memory")
 MORE: Final[tuple[PlotName, ...]] = ("lr", "grad_norm")
-LARGE: Final[tuple[PlotName, ...]] = ("loss", "held_out")
-HEAD_HEIGHT = 24  # px
 LEAST: Final[dict[PlotName, int]] = {"loss": 200}  # px high
 LEAST_HIGH = 110  # px, of every other
 BEAT_MS = 40  # news that come within it are drawn together
@@ -78,48 +69,6 @@ TURN_S = 0.01  # after it the rest waits for the next turn of the event loop
 TWO_COLUMNS, PAIRS = 900, 560  # px: all plots in two columns; the small ones in two
 NOTED_MOST, NAME_MOST = 4, 32  # lines with gaps that are named; letters of a name
 READOUT_SHARE = 0.28  # of the panel's height, at most
-SLIM = """QComboBox { padding: 1px 8px; min-height: 20px; } QComboBox:focus { padding: 0px 7px; }
-    QComboBox::drop-down { width: 24px; }"""
-NO_ARROW = "QToolButton::menu-indicator { image: none; }"
-
-
-class PlotBox(QWidget):
-    """A plot under its title, with the value at the read-out where there is only one."""
-
-    def __init__(self, plot: Plot, unit_text: str, beside: QWidget | None = None) -> None:
-        super().__init__()
-        self.plot = plot
-        self.title = QLabel(plot.title)
-        font = QFont(self.title.font())
-        font.setWeight(QFont.Weight.DemiBold)
-        self.title.setFont(font)
-        self.value = QLabel()
-        self.value.setFont(theme.tabular(self.value.font()))
-        self.unit = QLabel(unit_text)
-        theme.set_role(self.unit, "small")
-        head = QHBoxLayout()
-        head.setSpacing(theme.SPACE)
-        head.addStrut(HEAD_HEIGHT)
-        head.addWidget(self.title)
-        head.addWidget(self.value)
-        head.addWidget(self.unit)
-        head.addStretch(1)
-        if beside is not None:
-            head.addWidget(beside)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(head)
-        layout.addWidget(plot, 1)
-        self.show_value("")
-
-    def show_value(self, text: str) -> None:
-        self.value.setText(text)
-        self.value.setVisible(bool(text))
-
-    def heading(self) -> str:
-        said = " ".join(part for part in (self.value.text(), self.unit.text()) if part)
-        return f"{self.plot.title} · {said}" if said else self.plot.title
 
 
 class CurvesPanel(QWidget):
@@ -146,7 +95,7 @@ class CurvesPanel(QWidget):
         self._unpainted: list[Plot] = []  # plots with many points that are to paint their lines
         self._beat = QTimer(self, singleShot=True, interval=BEAT_MS)
         self._turn = QTimer(self, singleShot=True, interval=0)
-        self._make_tools()
+        self._make_choices()
         self._make_plots()
         self._lay_out()
         self._connect()
@@ -156,20 +105,13 @@ class CurvesPanel(QWidget):
 
     # --- the parts
 
-    def _make_tools(self) -> None:
-        self.x_choice = Choice(
-            [
-                ("step", self.tr("by steps")),
-                ("tokens", self.tr("by tokens")),
-                ("seconds", self.tr("by time")),
-                ("flops", self.tr("by FLOPs")),
-            ]
-        )
-        self.x_choice.setAccessibleName(self.tr("What the x axis counts"))
-        self.x_choice.setToolTip(self.tr("What the x axis counts"))
-        self.part_choice = Choice(
-            [("total", self.tr("Total")), ("ce", self.tr("Cross-entropy")), ("kd", self.tr("Distillation"))]
-        )
+    def _make_choices(self) -> None:
+        self.tools = tools = CurveTools(self.choices.smoothing)
+        self.x_choice, self.slider, self.slider_text = tools.x_choice, tools.slider, tools.slider_text
+        self.log_button, self.more_button = tools.log_button, tools.more_button
+        self.reset_button, self.export_button = tools.reset_button, tools.export_button
+        self.parts_button = PartsButton()
+        self.part_choice = Choice([(part, self._words()[part]) for part in PARTS])
         self.part_choice.setAccessibleName(self.tr("Part of the loss"))
         self.metric_choice = Choice(
             [
@@ -179,65 +121,9 @@ class CurvesPanel(QWidget):
             ]
         )
         self.metric_choice.setAccessibleName(self.tr("Held-out figure"))
-        for choice in (self.x_choice, self.part_choice, self.metric_choice):
-            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for choice in (self.part_choice, self.metric_choice):
+            choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             choice.setStyleSheet(SLIM)
-        self._make_slider()
-        self._make_buttons()
-
-    def _make_buttons(self) -> None:
-        self.log_button = self._tool(
-            self.tr("Log"), "", self.tr("Loss, figures, learning rate and gradient norm on a log scale"), checkable=True
-        )
-        self.more_button = self._tool(
-            self.tr("More plots"), "more_plots", self.tr("More plots: learning rate and gradient norm"), checkable=True
-        )
-        self.reset_button = self._tool(
-            self.tr("Reset zoom"), "zoom_reset", self.tr("Reset zoom: show all and follow (0)")
-        )
-        self.export_button = self._tool(self.tr("Export"), "export", self.tr("Export: save the plots or their points"))
-        self.export_button.setStyleSheet(NO_ARROW)
-        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.export_button)
-        self.export_actions = {
-            kind: menu.addAction(text)
-            for kind, text in (
-                ("png", self.tr("Picture (PNG)…")),
-                ("svg", self.tr("Drawing (SVG)…")),
-                ("csv", self.tr("All points (CSV)…")),
-            )
-        }
-        menu.setToolTipsVisible(True)
-        self.export_button.setMenu(menu)
-
-    def _make_slider(self) -> None:
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, 99)
-        self.slider.setValue(round(100 * self.choices.smoothing))
-        self.slider.setFixedWidth(72)
-        self.slider.setAccessibleName(self.tr("Smoothing"))
-        tip = self.tr("Smoothing: exponential moving average; the raw line stays visible under it")
-        self.slider.setToolTip(tip)
-        self.slider_name = QLabel(self.tr("Smoothing"))
-        self.slider_name.setToolTip(tip)
-        self.slider_name.setBuddy(self.slider)
-        theme.set_role(self.slider_name, "small")
-        self.slider_text = QLabel()
-        theme.set_role(self.slider_text, "small")
-        self.slider_text.setFont(theme.tabular(self.slider_text.font()))
-        self.slider_text.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.00"))
-
-    def _tool(self, text: str, icon_name: str, tip: str, *, checkable: bool = False) -> QToolButton:
-        button = QToolButton()
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setCheckable(checkable)
-        button.setAccessibleName(text)
-        if icon_name:
-            button.setIcon(icon(icon_name))
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-        return button
 
     def _make_plots(self) -> None:
         titles: dict[PlotName, tuple[str, str]] = {
@@ -245,17 +131,19 @@ class CurvesPanel(QWidget):
             "held_out": (self.tr("Held-out text"), ""),
             "speed": (self.tr("Throughput"), self.tr("tokens per second")),
             "memory": (self.tr("Memory"), ""),
+            "rates": (self.tr("Own words and balance"), ""),
             "lr": (self.tr("Learning rate"), ""),
             "grad_norm": (self.tr("Gradient norm"), ""),
         }
         self.plots = {name: Plot(name, titles[name][0], UNITS[name if name != "held_out" else "bits_per_byte"]) for name in titles}  # fmt: skip
-        self.boxes = {
-            name: PlotBox(plot, titles[name][1], {"loss": self.part_choice, "held_out": self.metric_choice}.get(name))
-            for name, plot in self.plots.items()
+        beside: dict[PlotName, tuple[QWidget, ...]] = {
+            "loss": (self.part_choice, self.parts_button),
+            "held_out": (self.metric_choice,),
         }
+        self.boxes = {name: PlotBox(plot, titles[name][1], beside.get(name, ())) for name, plot in self.plots.items()}
         for name, plot in self.plots.items():
             plot.setMinimumHeight(LEAST.get(name, LEAST_HIGH))
-        for name in MORE:
+        for name in ("rates", *MORE):
             self.boxes[name].hide()
 
     def _lay_out(self) -> None:
@@ -265,28 +153,9 @@ class CurvesPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self._laid_out_tools())
+        layout.addWidget(self.tools)
         layout.addWidget(self.readout_scroller)
         layout.addWidget(self.scroller, 1)
-
-    def _laid_out_tools(self) -> QWidget:
-        tools = QWidget()
-        flow = FlowLayout(tools)
-        smoothing = QWidget()
-        row = QHBoxLayout(smoothing)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        for part in (self.slider_name, self.slider, self.slider_text):
-            row.addWidget(part)
-        buttons = QWidget()
-        buttons_row = QHBoxLayout(buttons)
-        buttons_row.setContentsMargins(0, 0, 0, 0)
-        buttons_row.setSpacing(4)
-        for button in (self.log_button, self.more_button, self.reset_button, self.export_button):
-            buttons_row.addWidget(button)
-        for tool in (self.x_choice, smoothing, buttons):
-            flow.addWidget(tool)
-        return tools
 
     def _laid_out_plots(self) -> QWidget:
         self.note = QLabel()
@@ -306,10 +175,9 @@ class CurvesPanel(QWidget):
 
     def _order_keys(self) -> None:
         """Tab goes as the eye does."""
-        boxes: list[QWidget] = [self.part_choice, self.plots["loss"], self.metric_choice]
+        boxes: list[QWidget] = [self.part_choice, self.parts_button, self.plots["loss"], self.metric_choice]
         boxes += [plot for name, plot in self.plots.items() if name != "loss"]
-        tools = (self.x_choice, self.slider, self.log_button, self.more_button, self.reset_button, self.export_button)
-        order = [*tools, *boxes]
+        order = [*self.tools.in_order(), *boxes]
         for one, other in pairwise(order):
             QWidget.setTabOrder(one, other)
 
@@ -317,14 +185,14 @@ class CurvesPanel(QWidget):
         self._beat.timeout.connect(self._refresh_news)
         self._turn.timeout.connect(self._take_turn)
         self.x_choice.chosen.connect(self._choose_x)
-        self.part_choice.chosen.connect(lambda part: self._choose(part=cast("Part", part)))
+        self.part_choice.chosen.connect(lambda part: self._choose(part=str(part)))
+        self.parts_button.changed.connect(lambda off: self._choose(off=off))
         self.metric_choice.chosen.connect(self._choose_metric)
         self.slider.valueChanged.connect(lambda value: self._choose(smoothing=value / 100))
         self.log_button.toggled.connect(self._choose_log)
         self.more_button.toggled.connect(self._show_more)
         self.reset_button.clicked.connect(self.reset_zoom)
-        for kind, action in self.export_actions.items():
-            action.triggered.connect(partial(self._ask_where, kind))
+        self.tools.export_wanted.connect(self._ask_where)
         self.scroller.verticalScrollBar().rangeChanged.connect(self._mind_the_wheel)
         for plot in self.plots.values():
             plot.pointed.connect(self.look_at)
@@ -386,7 +254,8 @@ class CurvesPanel(QWidget):
 
     def _refresh(self) -> None:
         """Draw what there is now: a little in each turn of the event loop, so that the window is never busy for long."""
-        self.part_choice.setVisible(len(self._runs) > 1)
+        self._offer_parts()
+        self._offer_rates()
         self.slider_text.setText(f"{self.choices.smoothing:.2f}")
         self._offer_flops()
         self._waiting += [name for name in self._shown() if name not in self._waiting]
@@ -414,12 +283,13 @@ class CurvesPanel(QWidget):
 
     def _refresh_next(self, end: float) -> None:
         name = self._waiting[0]
+        words = self._words() | {one: plot.title for one, plot in self.plots.items()}
         for run, curves in self._curves():
             if (run.id, name) not in self._lines:
                 if time.perf_counter() > end:
                     return
                 alone = len(self._runs) == 1
-                self._lines[run.id, name] = lines_of(name, run, curves, self.choices, self._words(), alone=alone)
+                self._lines[run.id, name] = lines_of(name, run, curves, self.choices, words, alone=alone)
         self._waiting.pop(0)
         self.plots[name].show_drawing(
             self._drawing(name), self.choices.x, self._view or self._whole(), empty_text=self._empty_text(name)
@@ -434,7 +304,8 @@ class CurvesPanel(QWidget):
         return not (self._waiting or self._unpainted or self._beat.isActive())
 
     def _shown(self) -> tuple[PlotName, ...]:
-        return MAIN + MORE if self.more_button.isChecked() else MAIN
+        rates: tuple[PlotName, ...] = ("rates",) if self.choices.rates else ()
+        return MAIN + rates + (MORE if self.more_button.isChecked() else ())
 
     def _curves(self) -> Iterator[tuple[RunSpec, Curves]]:
         return ((run, self._pictures[run.id].curves) for run in self._runs if run.id in self._pictures)
@@ -449,21 +320,59 @@ class CurvesPanel(QWidget):
             if name == "held_out":
                 for level in levels_of(curves, self.choices, self.tr("Teacher")):
                     levels[f"{level.value:.4g}"] = level
-            its = marks_of(run, curves, self.choices.x, alone=alone)
-            marks = Marks(its.checkpoints, (*marks.resumed, *its.resumed))
+            its = marks_of(run, curves, self.choices.x, alone=alone, link=self.tr("link %d: %s"))
+            marks = Marks(its.checkpoints, (*marks.resumed, *its.resumed), (*marks.borders, *its.borders))
         return Drawing(tuple(lines), tuple(levels.values()) if lines else (), marks)
 
     def _words(self) -> dict[str, str]:
         return {
             "total": self.tr("Total"),
             "ce": self.tr("Cross-entropy"),
-            "kd": self.tr("Distillation"),
+            "kd": self.tr("Teacher's part"),
+            "hidden": self.tr("Hidden states"),
+            "relations": self.tr("Attention relations"),
             "held_out_total": self.tr("Total, held out"),
             "held_out_ce": self.tr("CE, held out"),
-            "held_out_kd": self.tr("KD, held out"),
+            "held_out_kd": self.tr("Teacher's, held out"),
+            "generated": self.tr("Own words"),
+            "balance": self.tr("Balance"),
             "student": self.tr("Student"),
-            **{name: plot.title for name, plot in self.plots.items()},
         }
+
+    def _offer_parts(self) -> None:
+        """Of one run its parts to be switched on and off, of several one part to be chosen: those that they have."""
+        found = dict.fromkeys(part for _, curves in self._curves() for part in parts_of(curves))
+        words = self._words()
+        offered = [(part, words.get(part, part_word(part))) for part in dict.fromkeys((*PARTS, *found))]
+        alone = len(self._runs) == 1
+        self.part_choice.setVisible(len(self._runs) > 1)
+        self.parts_button.setVisible(alone and len(found) > 1)
+        if alone and found:
+            self.parts_button.offer([pair for pair in offered if pair[0] in found])
+            if self.parts_button.off != self.choices.off:
+                self._take_choices(off=self.parts_button.off)
+        elif len(self._runs) > 1 and [self.part_choice.itemText(at) for at in range(self.part_choice.count())] != [word for _, word in offered]:  # fmt: skip
+            self.part_choice.set_options(offered)
+            if self.choices.part not in dict(offered):
+                self.part_choice.choose("total")
+                self._take_choices(part="total")
+
+    def _offer_rates(self) -> None:
+        """A plot of the student's own words and of the balance, for runs that have them; of several runs it shows one."""
+        found = {name for _, curves in self._curves() for name in rates_of(curves)}
+        rates = tuple(name for name in RATES if name in found)[: None if len(self._runs) == 1 else 1]
+        if rates == self.choices.rates:
+            return
+        self._take_choices(rates=rates)
+        box, plot = self.boxes["rates"], self.plots["rates"]
+        box.setVisible(bool(rates))
+        titles = {"generated": self.tr("Own words"), "balance": self.tr("Balance")}
+        units = {"generated": self.tr("of the learnt tokens"), "balance": self.tr("times the teacher's part")}
+        if rates:
+            box.set_title(titles[rates[0]] if len(rates) == 1 else self.tr("Own words and balance"))
+            box.unit.setText(units[rates[0]] if len(rates) == 1 else "")
+            plot.set_unit("share" if rates == ("generated",) else "number")
+        self._stretch_rows()
 
     def _whole(self) -> tuple[float, float]:
         """All of x that the runs have come to."""
@@ -500,6 +409,7 @@ class CurvesPanel(QWidget):
             "held_out": self.tr("The figures on held-out text appear here after the first evaluation."),
             "speed": self.tr("Tokens per second appear here after the first steps."),
             "memory": self.tr("The memory in use appears here after the first step."),
+            "rates": self.tr("What share the student wrote itself appears here after the first step."),
             "lr": self.tr("The learning rate appears here after the first step."),
             "grad_norm": self.tr("The gradient norm appears here after the first step."),
         }[name]
@@ -515,9 +425,12 @@ class CurvesPanel(QWidget):
     # --- choices
 
     def _choose(self, **changes: Any) -> None:
+        self._take_choices(**changes)
+        self._refresh()
+
+    def _take_choices(self, **changes: Any) -> None:
         self.choices = replace(self.choices, **changes)
         self._lines.clear()
-        self._refresh()
 
     def _choose_x(self, kind: str) -> None:
         self._view = None
@@ -613,93 +526,21 @@ class CurvesPanel(QWidget):
         return np.empty(0)
 
     def _show_values(self) -> None:
-        columns, rows = self._table(self._at)
-        self.readout.show_table(columns, rows)
-        self.readout.show_position(*self._position(self._at))
-        self._fit_readout()
-        for name in self._shown():
-            lines = self.plots[name].drawing.lines
-            told = name not in LARGE and len(self._runs) == 1 and lines
-            self.boxes[name].show_value(self._value_at(name, lines[0], self._at) if told else "")
-        self._describe()
-
-    def _table(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-        """All values at x: of one run with a column for each of its lines, of several with a row for each of them."""
-        if len(self._runs) == 1:
-            return self._table_of_one(at)
-        titles: list[tuple[PlotName, bool, str]] = [  # plot, evaluated or trained, title
-            ("loss", False, self.tr("Loss")),
-            ("loss", True, self.tr("Held-out loss")),
-            ("held_out", True, self.metric_choice.currentText()),
-            *((name, False, self.plots[name].title) for name in self._shown() if name not in LARGE),
-        ]
-        shown = [
-            (name, dots, title)
-            for name, dots, title in titles
-            if any(line.dots is dots for line in self.plots[name].drawing.lines)
-        ]
-        rows = []
-        for run in self._runs:
-            cells = []
-            for name, dots, _ in shown:
-                lines = [line for line in self.plots[name].drawing.lines if line.run == run.id and line.dots is dots]
-                cells.append(self._value_at(name, lines[0], at) if lines else "–")
-            rows.append(Row(run.label, tuple(cells), Key(run.colour, run.style)))
-        return tuple(Column(title, spare=name not in LARGE) for name, _, title in shown), tuple(rows)
-
-    def _table_of_one(self, at: float | None) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-        """Those that stand over a plot of their own are left out."""
-        columns, cells = [], []
-        for name in LARGE:
-            for line in self.plots[name].drawing.lines:
-                title = self.metric_choice.currentText() if name == "held_out" else line.label
-                columns.append(Column(title, Key(line.colour, line.dash, line.dots)))
-                cells.append(self._value_at(name, line, at))
-            for level in self.plots[name].drawing.levels:
-                columns.append(Column(level.label, Key(theme.colours().teacher, "dashed")))
-                cells.append(ticks.value_text(self.plots[name].unit, level.value))
-        return tuple(columns), (Row("", tuple(cells)),) if columns else ()
-
-    def _value_at(self, name: PlotName, line: Line, at: float | None) -> str:
-        if at is None:
-            return ticks.value_text(self.plots[name].unit, line.last())
-        number = line.at(at, self.plots[name].reach())
-        return ticks.value_text(self.plots[name].unit, None if number is None else float(line.y[number]))
-
-    def _position(self, at: float | None) -> tuple[str, str, str]:
-        """Where the rule stands, in short and on every x axis, and what happened there."""
+        shown, figure, alone = self._shown(), self.metric_choice.currentText(), len(self._runs) == 1
+        plots = [self.plots[name] for name in shown]
+        if alone:
+            table = reading.table_of_one(plots, figure, self._at)
+        else:
+            table = reading.table_of_several(plots, self._runs, figure, self._at)
+        self.readout.show_table(*table)
         curves = next((curves for _, curves in self._curves() if len(curves.step)), None)
-        x = x_of(curves, self.choices.x) if curves is not None else None
-        if curves is None or x is None:
-            return "", "", ""
-        number = len(x) - 1 if at is None else min(int(np.searchsorted(x, at)), len(x) - 1)
-        if at is not None and number and at - x[number - 1] < x[number] - at:
-            number -= 1
-        said = [
-            self.tr("Step %s") % ticks.x_text("step", float(curves.step[number])),
-            self.tr("%s tokens") % ticks.x_texts("tokens", [float(curves.tokens[number])])[0],
-            ticks.x_text("seconds", float(curves.seconds[number])),
-        ]
-        short = " · ".join(said)
-        if curves.flops is not None:
-            said.append(self.tr("%s FLOPs") % ticks.power_text(float(curves.flops[number])))
-        if self.choices.x == "flops":
-            short = " · ".join([said[0], said[-1]])
-        newest = [self.tr("Newest")] if at is None else []
-        happened = self._marks_near(curves, int(curves.step[number]), number) if at is not None else []
-        if len(self._runs) > 1:
-            happened = []
-        return short, " · ".join([*newest, *said]), " · ".join(happened)
-
-    def _marks_near(self, curves: Curves, step: int, number: int) -> list[str]:
-        """What happened between this logged step and the one before."""
-        before = int(curves.step[number - 1]) if number else -1
-        found = []
-        if any(before < checkpoint <= step for checkpoint in curves.checkpoints):
-            found.append(self.tr("checkpoint"))
-        if any(before < resumed <= step for resumed in curves.resumed_at):
-            found.append(self.tr("resumed here"))
-        return found
+        place = ("", "", "") if curves is None else reading.position(curves, self.choices.x, self._at, alone=alone)
+        self.readout.show_position(*place)
+        self._fit_readout()
+        for plot in plots:
+            told = plot.name not in LARGE and alone and plot.drawing.lines
+            self.boxes[plot.name].show_value(reading.beside_title(plot, self._at) if told else "")
+        self._describe()
 
     def _show_note(self) -> None:
         """Say which points can't be drawn: they are marked with a cross, and none is dropped in silence."""
@@ -723,7 +564,7 @@ class CurvesPanel(QWidget):
         self.readout.setAccessibleDescription(f"{self.readout.in_words()} {words}".strip())
         for name in self._shown():
             plot = self.plots[name]
-            values = [f"{line.label} {self._value_at(name, line, self._at)}" for line in plot.drawing.lines]
+            values = [f"{line.label} {reading.value_at(plot, line, self._at)}" for line in plot.drawing.lines]
             plot.setAccessibleDescription(", ".join(values) or plot.empty_text)
 
     # --- the plots' places
@@ -826,11 +667,10 @@ def _shortened(text: str) -> str:
 def _places(columns: int) -> dict[PlotName, tuple[int, int, int]]:
     """Row, column and width in columns of each plot."""
     if columns == 0:
-        return {name: (row, 0, 2) for row, name in enumerate((*MAIN, *MORE))}
-    pairs: dict[PlotName, tuple[int, int, int]] = {}
+        return {name: (row, 0, 2) for row, name in enumerate((*MAIN, "rates", *MORE))}
     first = 1 if columns == 2 else 2
-    for number, name in enumerate(name for name in (*MAIN, *MORE) if name not in LARGE):
-        pairs[name] = (first + number // 2, number % 2, 1)
+    pairs: dict[PlotName, tuple[int, int, int]] = {"speed": (first, 0, 1), "memory": (first, 1, 1)}
+    pairs |= {"rates": (first + 1, 0, 2), "lr": (first + 2, 0, 1), "grad_norm": (first + 2, 1, 1)}
     if columns == 2:
         return {"loss": (0, 0, 1), "held_out": (0, 1, 1), **pairs}
     return {"loss": (0, 0, 2), "held_out": (1, 0, 2), **pairs}

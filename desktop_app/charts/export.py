@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,13 @@ FIGURES = {
     "grad_norm": "gradient norm",
     "tokens_per_second": "tokens per second",
     "memory_bytes": "memory (bytes)",
+    "hidden": "hidden states (error)",
+    "relations": "attention relations (nats)",
+    "balance": "balance (factor)",
+    "generated": "own words (share of learnt tokens)",
 }
+
+FURTHER = ("hidden", "relations", "balance", "generated")
 
 
 @dataclass(frozen=True)
@@ -119,18 +125,28 @@ def table(runs: Sequence[tuple[RunSpec, Curves]]) -> bytes:
     """All points as CSV: a row for each logged step and each evaluation; empty where a value is absent."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["run", "name", "kind", *PLACES.values(), *FIGURES.values()])
+    figures = _figures(curves for _, curves in runs)
+    writer.writerow(["run", "name", "kind", *PLACES.values(), *figures.values()])
     for spec, curves in runs:
-        writer.writerows(_rows([spec.id, spec.label, "training"], curves, curves.train))
+        writer.writerows(_rows([spec.id, spec.label, "training"], curves, curves.train, figures))
         for subject, checks in curves.evaluations.items():
-            writer.writerows(_rows([spec.id, spec.label, f"held-out, {subject}"], checks, checks.metrics))
+            writer.writerows(_rows([spec.id, spec.label, f"held-out, {subject}"], checks, checks.metrics, figures))
     return text.getvalue().encode("utf-8-sig")  # the mark tells spreadsheets that it is UTF-8
 
 
-def _rows(head: list[str], points: Curves | EvaluationCurve, figures: dict[str, Array]) -> Iterator[list[str]]:
+def _figures(runs: Iterable[Curves]) -> dict[str, str]:
+    """The usual ones, and of the further parts those that a run has."""
+    named = dict.fromkeys(name for curves in runs for name in curves.train)
+    usual = {name: title for name, title in FIGURES.items() if name not in FURTHER or name in named}
+    return usual | {name: name for name in named if name not in usual}
+
+
+def _rows(
+    head: list[str], points: Curves | EvaluationCurve, values: dict[str, Array], figures: dict[str, str]
+) -> Iterator[list[str]]:
     absent = np.full(len(points.step), np.nan)
     places = [points.step, points.tokens, points.seconds, absent if points.flops is None else points.flops]
-    columns = [*places, *(figures.get(name, absent) for name in FIGURES)]
+    columns = [*places, *(values.get(name, absent) for name in figures)]
     texts = [[_text(value) for value in column.tolist()] for column in columns]
     return ([*head, *row] for row in zip(*texts, strict=True))
 

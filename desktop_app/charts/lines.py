@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from desktop_app.live import Curves, EvaluationCurve
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-PlotName = Literal["loss", "held_out", "speed", "memory", "lr", "grad_norm"]
-Part = Literal["total", "ce", "kd"]
+PlotName = Literal["loss", "held_out", "speed", "memory", "rates", "lr", "grad_norm"]
 Metric = Literal["bits_per_byte", "perplexity", "agreement"]
 Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 
-PARTS: Final[tuple[Part, ...]] = ("total", "ce", "kd")
+PARTS: Final = ("total", "ce", "kd")
+RATES: Final = ("generated", "balance")  # shares and factors, in a plot of their own
+LABELS_MOST: Final = 5  # lines that are labelled at their ends; more of them have a legend
 TRAIN: Final[dict[PlotName, str]] = {
     "speed": "tokens_per_second",
     "memory": "memory_bytes",
     "lr": "lr",
     "grad_norm": "grad_norm",
 }
-EXACT: Final = ("lr", "memory")  # no noise to smooth away
+EXACT: Final = ("lr", "memory", "balance")  # no noise to smooth away
 UNITS: Final[dict[str, Unit]] = {
     "loss": "number",
     "bits_per_byte": "number",
@@ -35,6 +36,7 @@ UNITS: Final[dict[str, Unit]] = {
     "agreement": "share",
     "speed": "count",
     "memory": "bytes",
+    "rates": "number",
     "lr": "power",
     "grad_norm": "power",
 }
@@ -55,7 +57,9 @@ class Choices:
     """What the user chose to see."""
 
     x: XKind = "step"
-    part: Part = "total"
+    part: str = "total"  # of the loss, of several runs
+    off: frozenset[str] = frozenset()  # parts of the loss of one run that are not drawn
+    rates: tuple[str, ...] = ()  # of RATES, those that the runs have
     metric: Metric = "bits_per_byte"
     smoothing: float = 0.6
     log: bool = False
@@ -115,6 +119,9 @@ class Marks:
 
     checkpoints: tuple[float, ...] = ()
     resumed: tuple[tuple[float, str], ...] = ()  # x, and the colour of the run or nothing
+    borders: tuple[
+        tuple[float, str, str], ...
+    ] = ()  # of a chain's links: x, name, and the colour of the run or nothing
 
 
 @dataclass(frozen=True)
@@ -153,8 +160,22 @@ def lines_of(
         return _losses(run, curves, choices, words, alone=alone)
     if plot == "held_out":
         return _figures(run, curves, choices, words, alone=alone)
+    if plot == "rates":
+        return _rates(run, curves, choices, words, alone=alone)
     y = curves.train.get(TRAIN[plot])
     return _train(run, plot, words[plot] if alone else run.label, curves, y, choices, run.colour)
+
+
+def parts_of(curves: Curves) -> tuple[str, ...]:
+    """The parts of the loss that the run has: total, ce, kd, then what else its engine named."""
+    others = {*TRAIN.values(), *RATES, *PARTS}
+    named = (*PARTS, *(name for name in curves.train if name not in others))
+    return tuple(name for name in named if name in curves.train and np.isfinite(curves.train[name]).any())
+
+
+def rates_of(curves: Curves) -> tuple[str, ...]:
+    """Of RATES, those that the run has."""
+    return tuple(name for name in RATES if name in curves.train and np.isfinite(curves.train[name]).any())
 
 
 def _losses(
@@ -162,16 +183,35 @@ def _losses(
 ) -> tuple[Line, ...]:
     lines: list[Line] = []
     checks = curves.evaluations.get("student")
-    for number, part in enumerate(PARTS if alone else (choices.part,)):
-        colour = f"series {number}" if alone and number else run.colour
-        trained = _train(
-            run, part, words[part] if alone else run.label, curves, curves.train.get(part), choices, colour
-        )
+    found = parts_of(curves)
+    numbers = {part: number for number, part in enumerate(dict.fromkeys((*PARTS, *found)))}
+    for part in [part for part in found if part not in choices.off] if alone else (choices.part,):
+        colour = f"series {numbers[part]}" if alone and numbers[part] else run.colour
+        label = words.get(part, part_word(part)) if alone else run.label
+        trained = _train(run, part, label, curves, curves.train.get(part), choices, colour)
         lines.extend(trained)
         if checks is not None and part in checks.metrics:
-            label = words[f"held_out_{part}"] if alone else run.label
+            label = words.get(f"held_out_{part}", label) if alone else run.label
             made = _checks(run, f"held_out_{part}", label, checks, checks.metrics[part], choices, colour)
             lines.extend(made if alone or not trained else [_unlabelled(line) for line in made])
+    if alone and len(lines) > LABELS_MOST:  # the dots of an evaluation lie on the line of its part, in its colour
+        return tuple(_unlabelled(line) if line.dots else line for line in lines)
+    return tuple(lines)
+
+
+def part_word(part: str) -> str:
+    """A part of the loss that this version has no word for."""
+    return part[:1].upper() + part[1:].replace("_", " ")
+
+
+def _rates(
+    run: RunSpec, curves: Curves, choices: Choices, words: Mapping[str, str], *, alone: bool
+) -> tuple[Line, ...]:
+    lines: list[Line] = []
+    for number, name in enumerate(choices.rates):
+        colour = f"series {number}" if alone and number else run.colour
+        label = words[name] if alone else run.label
+        lines.extend(_train(run, name, label, curves, curves.train.get(name), choices, colour))
     return tuple(lines)
 
 
@@ -195,17 +235,26 @@ def levels_of(curves: Curves, choices: Choices, word: str) -> tuple[Level, ...]:
     return (Level(word, float(there[-1])),) if len(there) else ()
 
 
-def marks_of(run: RunSpec, curves: Curves, kind: XKind, *, alone: bool) -> Marks:
-    """Where the run saved and where it was taken up again; of several runs, only the latter, in their colours."""
+def marks_of(run: RunSpec, curves: Curves, kind: XKind, *, alone: bool, link: str = "%d: %s") -> Marks:
+    """Where the run saved, was taken up again, and, in a chain, came to its next link.
+
+    Of several runs, only the latter two, in their colours. `link` says the number and the name of a link.
+    """
     x = x_of(curves, kind)
     if x is None or not len(x):
         return Marks()
 
-    def places(steps: tuple[int, ...]) -> tuple[float, ...]:
-        return tuple(float(place) for place in np.interp(steps, curves.step, x)) if steps else ()
+    def places(steps: Sequence[int]) -> list[float]:
+        return [float(place) for place in np.interp(steps, curves.step, x)] if steps else []
 
     colour = "" if alone else run.colour
-    return Marks(places(curves.checkpoints) if alone else (), tuple((x, colour) for x in places(curves.resumed_at)))
+    names = [link % (border.number, border.name.partition("-")[2] or border.name) for border in curves.borders]
+    at = [0.0 if not border.step else place for border, place in zip(curves.borders, places([b.step for b in curves.borders]), strict=True)]  # fmt: skip
+    return Marks(
+        tuple(places(curves.checkpoints)) if alone else (),
+        tuple((x, colour) for x in places(curves.resumed_at)),
+        tuple((x, name if alone else "", colour) for x, name in zip(at, names, strict=True)),
+    )
 
 
 def _train(
@@ -214,8 +263,16 @@ def _train(
     x = x_of(curves, choices.x)
     if x is None or y is None or not np.isfinite(y).any():
         return ()
-    smooth = ema(y, choices.smoothing) if choices.smoothing > 0 and name not in EXACT and len(y) > 2 else None
+    smooth = _smoothed(y, curves, choices.smoothing) if choices.smoothing > 0 and name not in EXACT and len(y) > 2 else None  # fmt: skip
     return (Line(run.id, name, label, x, y, colour, run.style, smooth),)
+
+
+def _smoothed(y: Array, curves: Curves, weight: float) -> Array:
+    """Each link of a chain by itself: its losses are those of another student."""
+    if len(curves.borders) < 2:
+        return ema(y, weight)
+    cuts = np.searchsorted(curves.step, [border.step for border in curves.borders[1:]], side="right")
+    return np.concatenate([ema(part, weight) for part in np.split(y, cuts)])
 
 
 def _checks(

@@ -32,13 +32,13 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_app import theme
 from desktop_app.charts import ticks
-from desktop_app.charts.lines import Array, Dash, Drawing, Line, PlotName, extent, thinned, visible
+from desktop_app.charts.lines import LABELS_MOST, Array, Dash, Drawing, Line, PlotName, extent, thinned, visible
 from desktop_app.charts.ticks import Unit, XKind
 
 LEFT, TOP, BOTTOM = 60, 6, 24  # px around the area of the lines
-LABELS_MOST = 5  # lines that are labelled at their ends; more of them have a legend
 LABEL_WIDTH_MOST = 132
 EDGE = 4  # px that dots and thick lines may stand out of the area
+BORDER_NAMES, BORDER_NAME_LEAST = 14, 24  # px: the height of the names of links, the least room for one
 NARROW_END = 28  # px after the lines where nothing is labelled
 RAW_SHARE = 0.25  # of the raw line under the smoothed one
 DASHED_BY_PEN_MOST = 400  # points; a pen's dashes over more of them are slow
@@ -121,6 +121,10 @@ class Plot(QWidget):
     def set_unit(self, unit: Unit) -> None:
         self.unit, self._y_chosen, self._picture = unit, None, None
 
+    def rename(self, title: str) -> None:
+        self.title = title
+        self.setAccessibleName(title)
+
     def set_rule(self, x: float | None) -> None:
         if x != self.rule_x:
             places = [self._x_place(place) for place in (x, self.rule_x) if place is not None and self.has_points()]
@@ -173,6 +177,10 @@ class Plot(QWidget):
             self.y_range = (least - spare if self.log or least < 0 else max(0.0, least - spare), most + spare)
         self.refresh_lines()
 
+    def _names_borders(self) -> bool:
+        """A chain's links are named once, over the plot on top."""
+        return self.name == "loss" and bool(self.drawing.marks.borders)
+
     def refresh_lines(self) -> None:
         """The picture of the lines is of yesterday; it is made again when it is next painted."""
         self._stale, self._making = True, None
@@ -198,7 +206,8 @@ class Plot(QWidget):
     def area(self, room: QRectF | None = None) -> QRectF:
         """Where the lines are."""
         room = QRectF(self.rect()) if room is None else room
-        return room.adjusted(LEFT, TOP, -max(NARROW_END, self.label_width), -BOTTOM)
+        top = TOP + BORDER_NAMES if self._names_borders() else TOP
+        return room.adjusted(LEFT, top, -max(NARROW_END, self.label_width), -BOTTOM)
 
     def _x_place(self, x: float, area: QRectF | None = None) -> float:
         area = area or self.area()
@@ -253,6 +262,7 @@ class Plot(QWidget):
         painter.save()
         painter.setClipRect(area.adjusted(-EDGE, -EDGE, EDGE, EDGE))
         self._draw_resumptions(painter, area)
+        self._draw_borders(painter, area)
         self._draw_levels(painter, area)
         if vector:
             self._draw_lines_as_paths(painter, area)
@@ -260,6 +270,7 @@ class Plot(QWidget):
             self._draw_lines_from_picture(painter, area)
         painter.restore()
         self._draw_marks(painter, area)
+        self._draw_border_names(painter, area)
         self._draw_labels(painter, area, room)
         if self.rule_x is not None and self.x_range[0] <= self.rule_x <= self.x_range[1]:
             self._draw_rule(painter, area, self.rule_x)
@@ -310,6 +321,30 @@ class Plot(QWidget):
             painter.setPen(QPen(ink(colour) if colour else theme.colour("field_line"), 1, Qt.PenStyle.DotLine))
             place = round(self._x_place(x, area))
             painter.drawLine(QPointF(place, area.top()), QPointF(place, area.bottom()))
+
+    def _draw_borders(self, painter: QPainter, area: QRectF) -> None:
+        """A rule where a chain came to its next link."""
+        for x, _, colour in self.drawing.marks.borders:
+            place = round(self._x_place(x, area))
+            if place > area.left() + 1:
+                painter.setPen(QPen(ink(colour) if colour else theme.colour("field_line"), 1))
+                painter.drawLine(QPointF(place, area.top()), QPointF(place, area.bottom()))
+
+    def _draw_border_names(self, painter: QPainter, area: QRectF) -> None:
+        """The name of each link over its part, as far as there is room."""
+        if not self._names_borders():
+            return
+        places = [max(self._x_place(x, area), area.left()) for x, _, _ in self.drawing.marks.borders]
+        metrics = QFontMetricsF(painter.font())
+        painter.setPen(theme.colour("muted"))
+        for (_, name, _), left, right in zip(
+            self.drawing.marks.borders, places, [*places[1:], area.right()], strict=True
+        ):
+            room = min(right, area.right()) - left - 4
+            if name and room > BORDER_NAME_LEAST:
+                text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room)
+                box = QRectF(left, area.top() - metrics.height() - 1, room + 2, metrics.height())
+                painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft | ABSOLUTE), text)
 
     def _draw_levels(self, painter: QPainter, area: QRectF) -> None:
         pen = QPen(theme.colour("teacher"), 1.5)

@@ -2,5 +2,17 @@
 
 from desktop_app.forms.field import Field, MoreSettings
 from desktop_app.forms.inputs import AmountEdit, Choice, FileList, Segmented
+from desktop_app.forms.options import DescribedChoice, Option, Options, Ticks
 
-__all__ = ["AmountEdit", "Choice", "Field", "FileList", "MoreSettings", "Segmented"]
+__all__ = [
+    "AmountEdit",
+    "Choice",
+    "DescribedChoice",
+    "Field",
+    "FileList",
+    "MoreSettings",
+    "Option",
+    "Options",
+    "Segmented",
+    "Ticks",
+]

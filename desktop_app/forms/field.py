@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from desktop_app import theme
@@ -89,6 +90,11 @@ class MoreSettings(QWidget):
 
     def open(self) -> None:
         self.button.setChecked(True)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """The style sheet dresses the button when it is first shown, and it may need more room than it said before."""
+        super().showEvent(event)
+        self.button.updateGeometry()
 
 
 class Elided(QLabel):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -132,6 +132,15 @@ class Choice(QComboBox):
         index = next((at for at in range(self.count()) if self.itemData(at) == value), -1)
         if index >= 0:
             self.setCurrentIndex(index)
+
+    def refuse(self, value: object, why_not: str) -> None:
+        """Offer a value no more; the reason stands beside it in the list."""
+        model, index = self.model(), self.findData(value)
+        assert isinstance(model, QStandardItemModel)
+        item = model.item(index)
+        item.setEnabled(False)
+        item.setToolTip(why_not)
+        item.setText(f"{item.text()} · {why_not}")
 
     def wheelEvent(self, event: object) -> None:  # noqa: N802
         if self.hasFocus():

@@ -1,4 +1,7 @@
-"""The Models page: every model at hand in a table, the picked one in full beside it; add, use, forget, delete."""
+"""The Models page: every model at hand in a table, the picked one in full beside it; add, use, forget, delete.
+
+Beside the models it has the answers of teachers that were kept: `caches.py`.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,11 @@ from core.models import ModelEntry
 from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
+from desktop_app.forms import Segmented
 from desktop_app.forms.field import button
 from desktop_app.forms.parts import paths_of
 from desktop_app.icons import icon
+from desktop_app.models.caches import CachesPane
 from desktop_app.models.deletion import Refusal
 from desktop_app.models.detail import Detail
 from desktop_app.models.dropped import Outcome, add_all, refusal_words
@@ -52,7 +57,10 @@ COLUMNS = "models/columns"
 
 
 class ModelsPage(Page):
-    """See the module. `opened(model=path)` picks one, `opened(dropped=paths)` adds what was dropped elsewhere."""
+    """`opened(model=path)` picks a model, `opened(cache=path)` a cache, `opened(dropped=paths)` adds what was dropped elsewhere.
+
+    See the module.
+    """
 
     name = "models"
 
@@ -66,6 +74,8 @@ class ModelsPage(Page):
         self._runs_seen: tuple[Any, ...] = ()
         self._made_seen: frozenset[str] = frozenset()
         self.removal = Removal(context, self)
+        self.caches = CachesPane(context)
+        self.areas = Segmented([("models", self.tr("Models at hand")), ("caches", self.tr("Cached answers"))])
         self._commands = self._make_commands()
         self.add = button(self.tr("Add a folder…"), "add")
         self.refresh = button(self.tr("Look again"), "refresh", "quiet")
@@ -98,7 +108,10 @@ class ModelsPage(Page):
         self.search.setMaximumWidth(320)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE)
+        self.areas.setAccessibleName(self.tr("Models or cached answers"))
         head.addWidget(title)
+        head.addSpacing(theme.SPACE)
+        head.addWidget(self.areas)
         head.addStretch(1)
         head.addWidget(self.search, 2)
         head.addWidget(self.refresh)
@@ -118,12 +131,15 @@ class ModelsPage(Page):
         self.splitter.setSizes([800, 350])
         self.pages.addWidget(self._state_page())
         self.pages.addWidget(self.splitter)
+        self.area = QStackedWidget()
+        self.area.addWidget(self.pages)
+        self.area.addWidget(self.caches)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 3 * theme.SPACE, 2 * theme.SPACE)
         layout.setSpacing(2 * theme.SPACE)
         layout.addLayout(head)
         layout.addWidget(self.notice)
-        layout.addWidget(self.pages, 1)
+        layout.addWidget(self.area, 1)
 
     def _state_page(self) -> QWidget:
         page = QWidget()
@@ -138,6 +154,7 @@ class ModelsPage(Page):
         return page
 
     def _connect(self) -> None:
+        self.areas.chosen.connect(self.show_area)
         self.add.clicked.connect(self.ask_folder)
         self.refresh.clicked.connect(self.context.shelf.refresh)
         self.again.clicked.connect(self.context.shelf.refresh)
@@ -174,6 +191,13 @@ class ModelsPage(Page):
             self._wanted = Path(what["model"])
         if what.get("dropped"):
             self.add_paths([Path(path) for path in what["dropped"]])
+        if isinstance(what.get("cache"), (str, Path)):
+            self.show_area("caches")
+            self.caches.pick(Path(what["cache"]))
+            self.caches.table.setFocus()
+            return
+        if what.get("model") or what.get("dropped"):
+            self.show_area("models")
         settings = self.context.settings
         if not (state := settings.layout(LAYOUT)).isEmpty():
             self.splitter.restoreState(state)
@@ -181,7 +205,21 @@ class ModelsPage(Page):
             self.view.horizontalHeader().restoreState(state)
         self.context.shelf.refresh()
         self._show_shelf()
-        (self.view if self.context.shelf.loaded else self.add).setFocus()
+        if self.area.currentWidget() is self.caches:
+            self.caches.refresh()
+            self.caches.table.setFocus()
+        else:
+            (self.view if self.context.shelf.loaded else self.add).setFocus()
+
+    def show_area(self, area: str) -> None:
+        """The models, or the answers that teachers gave."""
+        self.areas.choose(area)
+        caches = area == "caches"
+        self.area.setCurrentWidget(self.caches if caches else self.pages)
+        for widget in (self.search, self.refresh, self.add):
+            widget.setVisible(not caches)
+        if caches:
+            self.caches.refresh()
 
     def pick(self, path: Path) -> None:
         """Go to a model, taking away a filter that hides it."""
@@ -338,7 +376,12 @@ class ModelsPage(Page):
     # --- what can be done ---------------------------------------------------------------------------------------------
 
     def commands(self) -> list[Command]:
-        return self._commands
+        models, caches = self.tr("Show the models at hand"), self.tr("Show the cached answers")
+        areas = [
+            Command("models.area", models, lambda: self.show_area("models"), "models"),
+            Command("caches.area", caches, lambda: self.show_area("caches"), "cache"),
+        ]
+        return [*self._commands, *areas, *self.caches.commands()]
 
     def _make_commands(self) -> list[Command]:
         return [

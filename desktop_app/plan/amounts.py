@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.numbers import count_text, parse_count
 from desktop_app.forms import AmountEdit
 
 SHOWN = "shown"  # the property that remembers what the draft said last
@@ -19,3 +20,12 @@ def follow(edit: AmountEdit, value: float | None) -> None:
 def forget(edit: AmountEdit) -> None:
     """The next value is shown whatever stands in the field."""
     edit.setProperty(SHOWN, None)
+
+
+def whole_text(value: float) -> str:
+    """Exact: a seed or a length must read back as it was written."""
+    return count_text(value) if parse_count(count_text(value)) == value else str(int(value))
+
+
+def real_text(value: float) -> str:
+    return f"{value:g}"

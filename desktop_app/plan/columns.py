@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -33,6 +33,7 @@ class Columns(QWidget):
         self._aside.addWidget(self.beside)
         self._narrow = False
         self.leading_area.setMaximumWidth(LEADING_WIDTH)
+        self.leading_area.viewport().installEventFilter(self)
 
     def show_widget(self, widget: QWidget) -> None:
         """Scroll until a part of the leading column is in sight."""
@@ -41,9 +42,24 @@ class Columns(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
         narrow = self.width() < NARROW
-        if narrow == self._narrow:
-            return
-        self._narrow = narrow
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._move(narrow)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.Resize:
+            self._leave_room()
+        return False
+
+    def _leave_room(self) -> None:
+        """Where one column has more room than a form takes, the rest is margin: a layout reckons the height of wrapped words
+        at the width that it gives, whatever the most is that a widget in it takes."""
+        rest = max(theme.SPACE, self.leading_area.viewport().width() - theme.FORM_WIDTH)
+        rtl = self.layoutDirection() == Qt.LayoutDirection.RightToLeft
+        self._leading.setContentsMargins(rest if rtl else 0, 0, 0 if rtl else rest, 2 * theme.SPACE)
+
+    def _move(self, narrow: bool) -> None:
+        """Hang what stands beside under the form, or beside it again."""
         if narrow:
             self._aside.removeWidget(self.beside)
             self._leading.insertWidget(self._leading.count() - 1, self.beside)
@@ -51,7 +67,6 @@ class Columns(QWidget):
             self._leading.removeWidget(self.beside)
             self._aside.addWidget(self.beside)
         self.beside.show()  # what moves to another parent is hidden first
-        self.beside.setMaximumWidth(theme.FORM_WIDTH if narrow else UNLIMITED)
         self.beside_area.setVisible(not narrow)
         self.leading_area.setMaximumWidth(UNLIMITED if narrow else LEADING_WIDTH)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from core import law
 from core.documents import DEFAULT_SEPARATOR
@@ -49,6 +49,10 @@ class DataCard(QWidget):
             self.separator,
             self.tr("By default %s where there are such lines; else a file is one document.") % DEFAULT_SEPARATOR,
         )
+        self.answers_only = QCheckBox(self.tr("Learn only the answers"))
+        self.answers_field = Field(self.tr("Prompts and answers"), self.answers_only)
+        self.answers_only.setAccessibleName(self.answers_only.text())
+        self.answers_field.label.hide()
         self.budget_words = QLabel()
         self.budget_words.setWordWrap(True)
         theme.set_role(self.budget_words, "small")
@@ -56,7 +60,7 @@ class DataCard(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * theme.SPACE)
         self.more = MoreSettings(self.separator_field, self.tr("More about the text"))
-        for one in (self.files_field, self.tokens_field, self.budget_words, self.more):
+        for one in (self.files_field, self.answers_field, self.tokens_field, self.budget_words, self.more):
             layout.addWidget(one)
         self._connect()
 
@@ -73,6 +77,7 @@ class DataCard(QWidget):
     def _connect(self) -> None:
         self.files.changed.connect(lambda: self.changed.emit({"data": tuple(str(path) for path in self.files.paths())}))
         self.use_sample.clicked.connect(self.sample_wanted)
+        self.answers_only.clicked.connect(lambda on: self.changed.emit({"answers_only": on}))
         self.tokens.changed.connect(self._read_tokens)
         self.slider.moved.connect(self._slide)
         self.by_default.clicked.connect(lambda: self.changed.emit({"tokens": None}))
@@ -81,22 +86,38 @@ class DataCard(QWidget):
         )
 
     def fields(self) -> dict[str, Field]:
-        return {"data": self.files_field, "tokens": self.tokens_field, "separator": self.separator_field}
+        return {
+            "data": self.files_field,
+            "answers_only": self.answers_field,
+            "tokens": self.tokens_field,
+            "separator": self.separator_field,
+        }
 
     def forget_typed(self) -> None:
         forget(self.tokens)
 
-    def show_draft(self, draft: Draft) -> None:
+    def show_draft(self, draft: Draft, no_answers: str | None) -> None:
+        """`no_answers` is why only answers can't be learnt; None where no text is chosen yet."""
         paths = [Path(item) for item in draft.data]
         if self.files.paths() != paths:
             self.files.set_paths(paths)
         self.use_sample.setVisible(not draft.data)
+        self._show_answers(draft, no_answers)
         follow(self.tokens, draft.tokens)
         self.by_default.setVisible(draft.tokens is not None)
         if not self.separator.hasFocus():
             self.separator.setText(str(draft.more.get("separator") or ""))
         if draft.more.get("separator"):
             self.more.open()
+
+    def _show_answers(self, draft: Draft, no_answers: str | None) -> None:
+        asked = bool(draft.value("answers_only"))
+        self.answers_field.setVisible(bool(draft.data) or asked)
+        self.answers_only.setChecked(asked)
+        self.answers_only.setEnabled(asked or no_answers == "")
+        told = self.tr("The prompts are read and not learnt; the budget counts what is read.")
+        looking = self.tr("Looking for answers in the text…")
+        self.answers_field.set_help(looking if no_answers is None else no_answers or told)
 
     def show_plan(self, plan: Plan | None) -> None:
         if plan is None:

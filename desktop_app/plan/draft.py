@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -20,15 +20,29 @@ from core.shapes import Shape
 Kind = Literal["share", "size", "memory", "speed", "folder"]
 Preset = Literal["balanced", "follow", "text", "custom"]
 
-# what has a place of its own on the page; the other fields of a recipe stand under More settings
-ON_CARDS = frozenset(
+# fields of the recipe that a draft holds by themselves; the others, where somebody set them, are in its `more`
+OWN = frozenset(
     {"kind", "teacher", "student", "init", "shape", "data", "tokens", "ce_weight", "temperature", "use_teacher", "device"}
 )  # fmt: skip
-MORE = tuple(name for name in DistillRecipe.model_fields if name not in ON_CARDS)
+OTHERS = tuple(name for name in DistillRecipe.model_fields if name not in OWN)
+# what has a place of its own on the page; the rest stands under More settings
+ON_CARDS = OWN | {
+    "more_teachers", "teacher_weights", "mixture",
+    "separator", "answers_only",
+    "objective", "balance", "jsd_beta", "skew_alpha", "clip_mass", "sinkhorn_epsilon",
+    "source", "cache", "top_k", "tail", "on_policy_share", "sampling_temperature", "new_tokens", "teacher_mix",
+    "processes", "launch", "strategy", "teacher_precision", "teacher_device",
+}  # fmt: skip
+MORE = tuple(name for name in OTHERS if name not in ON_CARDS)
+DEFAULTS = {name: info.default for name, info in DistillRecipe.model_fields.items()}
 WAYS: tuple[Builder, ...] = ("prune", "masks", "inherit", "scratch")
+_PLAIN: dict[str, Any] = {
+    "temperature": 1.0, "use_teacher": True, "objective": "forward_kl", "balance": "fixed",
+    "hidden_weight": 0.0, "relation_weight": 0.0,
+}  # fmt: skip
 PRESETS: dict[Preset, dict[str, Any]] = {
-    "balanced": {"ce_weight": 0.5, "temperature": 1.0, "use_teacher": True},
-    "follow": {"ce_weight": 0.1, "temperature": 1.0, "use_teacher": True},
+    "balanced": {"ce_weight": 0.5, **_PLAIN},
+    "follow": {"ce_weight": 0.1, **_PLAIN},
     "text": {"use_teacher": False},
 }
 FIRST_TARGET = "0.4x"
@@ -69,15 +83,34 @@ class Draft:
         return "folder" if found is None else found.kind
 
     @property
+    def guided(self) -> bool:
+        """True if a teacher is part of the loss, as far as the form says."""
+        return self.use_teacher and (self.teacher is not None or self.kind != "folder")
+
+    def value(self, name: str) -> Any:
+        """What a field of the recipe says, its default where nobody set it."""
+        return getattr(self, name) if name in OWN else self.more.get(name, DEFAULTS[name])
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The draft with other values; what it does not hold itself goes to `more`."""
+        own = {field.name for field in fields(self)}
+        kept = {name: value for name, value in changes.items() if name in own}
+        more = kept.get("more", self.more)
+        for name, value in changes.items():
+            if name not in own:
+                more = with_more(more, name, value)
+        return replace(self, **{**kept, "more": more})
+
+    @property
     def preset(self) -> Preset:
         if self.custom:
             return "custom"
         for name, values in PRESETS.items():
-            if all(getattr(self, key) == value for key, value in values.items()):
+            if all(self.value(key) == value for key, value in values.items()):
                 return name
         return "custom"
 
-    def fields(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What `core.plan.plan` takes beside teacher, target, builder, data, tokens, device and shape."""
         objective = {"ce_weight": self.ce_weight, "temperature": self.temperature, "use_teacher": self.use_teacher}
         return {**objective, **self.more}
@@ -93,7 +126,7 @@ class Draft:
             "data": self.data,
             "tokens": self.tokens or tokens,
             "device": self.device,
-            **self.fields(),
+            **self.settings(),
         }
         made = parse_recipe(raw, "The plan")
         assert isinstance(made, DistillRecipe)
@@ -101,7 +134,6 @@ class Draft:
 
     @classmethod
     def of_recipe(cls, recipe: DistillRecipe) -> Self:
-        default = {name: info.default for name, info in DistillRecipe.model_fields.items()}
         return cls(
             teacher=recipe.teacher,
             student=recipe.student,
@@ -113,7 +145,7 @@ class Draft:
             temperature=recipe.temperature,
             use_teacher=recipe.use_teacher,
             device=recipe.device,
-            more={name: getattr(recipe, name) for name in MORE if getattr(recipe, name) != default[name]},
+            more={name: getattr(recipe, name) for name in OTHERS if getattr(recipe, name) != DEFAULTS[name]},
         )
 
     def to_bytes(self) -> bytes:
@@ -129,7 +161,15 @@ class Draft:
             return None
         wrong = {name for name, value in read.more.items() if field_problem(name, value)}
         known_ways = read.init in get_args(Builder)
-        return None if wrong or not known_ways else read
+        if wrong or not known_ways:
+            return None
+        return replace(read, more={name: field_value(name, value) for name, value in read.more.items()})
+
+
+def with_more(more: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """The fields that were set, with one more; a default is not kept."""
+    kept = {key: each for key, each in more.items() if key != name}
+    return kept if value == DEFAULTS[name] else {**kept, name: value}
 
 
 def field_problem(name: str, value: Any) -> str:
@@ -142,6 +182,11 @@ def field_problem(name: str, value: Any) -> str:
     except ValidationError as error:
         return f"{error.errors()[0]['msg']}."
     return ""
+
+
+def field_value(name: str, value: Any) -> Any:
+    """A value as the recipe keeps it: a list of a file becomes a tuple. It must be one that the field can have."""
+    return _adapter(name).validate_python(value)
 
 
 @cache

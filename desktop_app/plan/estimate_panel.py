@@ -24,7 +24,7 @@ class EstimatePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.memory = MemoryBar()
-        self.time, self.disk = _Line("time"), _Line("disk")
+        self.time, self.disk, self.compared = _Line("time"), _Line("disk"), _Line("compare")
         self.assumed = QLabel()
         self.assumed.setWordWrap(True)
         theme.set_role(self.assumed, "small")
@@ -41,7 +41,7 @@ class EstimatePanel(QWidget):
         lines.setHorizontalSpacing(theme.SPACE)
         lines.setVerticalSpacing(2)
         lines.setColumnStretch(1, 1)
-        for at, line in enumerate((self.time, self.disk)):
+        for at, line in enumerate((self.time, self.disk, self.compared)):
             line.place(lines, at)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -53,6 +53,7 @@ class EstimatePanel(QWidget):
         self._measuring = False
         self.measure.clicked.connect(self._press)
         self.show_plan(None)
+        self.show_compared("", "")
         self.show_measured(None)
 
     def _press(self) -> None:
@@ -80,6 +81,11 @@ class EstimatePanel(QWidget):
             "\n".join(f"{part.name}: {part.reason}" for part in cost.disk),
         )
         self.assumed.setText(self.tr("Assumed: %s") % " ".join(cost.assumptions))
+
+    def show_compared(self, words: str, with_what: str) -> None:
+        """What the chosen source changes; nothing where it is the plain one."""
+        self.compared.setVisible(bool(words))
+        self.compared.show_text(words, with_what)
 
     def show_measured(self, measured: Measured | None) -> None:
         """The last measurement, if it is of the plan that is shown."""

@@ -67,16 +67,18 @@ class PlanForm(QWidget):
 
     def forget_typed(self) -> None:
         """A new draft comes, and what was half written goes."""
-        for one in (self.student.target, self.data, self.objective, self.more):
+        for one in (self.teacher.further, self.student.target, self.data, self.objective, self.more):
             one.forget_typed()
 
     def show_draft(self, draft: Draft, planned: Planned | None) -> None:
         """What is asked; the plan's words beside it are those of the last plan."""
         plan = planned.plan if planned is not None else None
-        self.teacher.show_draft(draft, plan)
+        offers = planned.offers if planned is not None else None
+        same_text = planned is not None and planned.draft.data == draft.data
+        self.teacher.show_draft(draft, plan, offers.others if offers is not None else {})
         self.student.show_draft(draft, planned)
-        self.data.show_draft(draft)
-        self.objective.show_draft(draft)
+        self.data.show_draft(draft, offers.no_answers if offers is not None and same_text else None)
+        self.objective.show_draft(draft, plan, offers)
         self.device.show_draft(draft)
         self.more.show_draft(draft)
 
@@ -97,7 +99,7 @@ class PlanForm(QWidget):
     def unread(self) -> dict[str, str]:
         """Why something that was typed can't be read, by field."""
         found: dict[str, str] = {}
-        for one in (self.student.target, self.data, self.objective, self.more):
+        for one in (self.teacher.further, self.student.target, self.data, self.objective, self.more):
             found |= one.unread()
         return found
 
@@ -106,7 +108,8 @@ class PlanForm(QWidget):
         fields = self.fields()
         for name, field in fields.items():
             field.set_problem("\n".join(problem.text for problem in problems if problem.field == name))
-        return [problem for problem in problems if problem.field not in fields]
+        hidden = self.objective.out_of_sight()
+        return [problem for problem in problems if problem.field not in fields or problem.field in hidden]
 
     def go_to(self, name: str) -> Field | None:
         """Put the focus on a field; what is folded away is opened first."""
@@ -116,6 +119,8 @@ class PlanForm(QWidget):
             self.more_settings.open()
         if name == "separator":
             self.data.more.open()
+        if self.device.folded(name):
+            self.device.more.open()
         field = self.fields().get(name)
         if field is not None:
             field.widget.setFocus(Qt.FocusReason.ShortcutFocusReason)

@@ -17,6 +17,7 @@ from desktop_app import theme
 from desktop_app.charts.law_state import LawState, ModelDot
 from desktop_app.forms import MoreSettings, parts
 from desktop_app.icons import icon
+from desktop_app.plan.chain_offer import ChainOffer
 from desktop_app.plan.draft import Draft, name_of_folder
 from desktop_app.plan.teacher import can_teach
 from desktop_app.sign import Sign
@@ -47,6 +48,7 @@ class LawPanel(QWidget):
         self._waiting.setInterval(10)
         self._waiting.timeout.connect(self._make_chart)
         self.pair = PairLines()
+        self.chain = ChainOffer()
         self.about = QWidget()
         self.sentence, self.opinion, self.own_law, self.steps, self.caveat = (parts.words("small") for _ in range(5))
         about = QVBoxLayout(self.about)
@@ -60,6 +62,7 @@ class LawPanel(QWidget):
         layout.setSpacing(theme.SPACE)
         layout.addWidget(self.room, 1)
         layout.addWidget(self.pair)
+        layout.addWidget(self.chain)
         layout.addWidget(self.more)
         self.show_plan(None, Draft(), (), (), loading=True)
         self._make_chart()

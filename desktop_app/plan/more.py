@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from core.distill import DistillRecipe
-from core.numbers import count_text, parse_count
+from core.numbers import parse_count
 from core.plan import Plan
 from desktop_app import theme
 from desktop_app.forms import AmountEdit, Choice, Field
-from desktop_app.plan.amounts import follow, forget
-from desktop_app.plan.draft import MORE, Draft, field_problem
+from desktop_app.plan.amounts import follow, forget, real_text, whole_text
+from desktop_app.plan.draft import DEFAULTS, MORE, Draft, field_problem, field_value
 
-ELSEWHERE = {"separator"}  # stands with the text
 WIDE = {"name", "sample_prompt", "out"}
-DEFAULTS = {name: info.default for name, info in DistillRecipe.model_fields.items()}
 
 
 class MoreFields(QWidget):
@@ -78,13 +75,15 @@ class MoreFields(QWidget):
     def _groups(self) -> dict[str, list[str]]:
         """The names under their headings; what nobody thought of comes last."""
         groups = {
-            self.tr("The run"): ["name", "out", "seed", "precision", "save_precision", "gradient_checkpointing", "share_device", "allow_remote_code"],
+            self.tr("The run"): ["name", "out", "seed", "precision", "save_precision", "chunk_rows", "gradient_checkpointing",
+                                  "share_device", "allow_remote_code"],
+            self.tr("Beside the objective"): ["hidden_weight", "relation_weight"],
             self.tr("The text"): ["sequence_length", "validation_tokens", "calibration_blocks", "sample_prompt"],
             self.tr("The optimizer"): ["learning_rate", "schedule", "batch_tokens", "micro_batch", "warmup", "weight_decay", "beta1", "beta2", "clip"],
             self.tr("What is kept"): ["evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every"],
         }  # fmt: skip
         named = {name for names in groups.values() for name in names}
-        if rest := [name for name in MORE if name not in named | ELSEWHERE]:
+        if rest := [name for name in MORE if name not in named]:
             groups[self.tr("Others")] = rest
         return groups
 
@@ -95,6 +94,9 @@ class MoreFields(QWidget):
             "seed": self.tr("Seed"),
             "precision": self.tr("Precision"),
             "save_precision": self.tr("Precision of the student's file"),
+            "chunk_rows": self.tr("Positions scored at once"),
+            "hidden_weight": self.tr("Weight of the hidden states"),
+            "relation_weight": self.tr("Weight of the attention relations"),
             "gradient_checkpointing": self.tr("Gradient checkpointing"),
             "share_device": self.tr("Share the device"),
             "allow_remote_code": self.tr("Run the model's own code"),
@@ -130,10 +132,15 @@ class MoreFields(QWidget):
             choice.chosen.connect(lambda value: self._set(name, value))
             widget = choice
         elif kind in (int, float):
-            read, write = (parse_count, _whole) if kind is int else (float, _real)
+            read, write = (parse_count, whole_text) if kind is int else (float, real_text)
             amount = AmountEdit(read=read, write=write)
             amount.textEdited.connect(lambda _: self._read_number(name, amount))
             widget = amount
+        elif typing.get_origin(kind) is tuple:
+            several = QLineEdit()
+            several.setPlaceholderText(self.tr("Several, parted by commas"))
+            several.textEdited.connect(lambda text: self._set(name, _several(text)))
+            widget = several
         else:
             line = QLineEdit()
             line.textEdited.connect(lambda text: self._set(name, text.strip() or DEFAULTS[name]))
@@ -166,7 +173,7 @@ class MoreFields(QWidget):
             elif isinstance(widget, Choice):
                 widget.choose(value)
             elif isinstance(widget, QLineEdit) and not widget.hasFocus():
-                widget.setText(value or "")
+                widget.setText(", ".join(map(str, value)) if isinstance(value, tuple) else value or "")
 
     def show_plan(self, plan: Plan | None) -> None:
         """What the run would do where nothing is said, and why."""
@@ -180,7 +187,7 @@ class MoreFields(QWidget):
                 continue
             if isinstance(field.widget, AmountEdit):
                 value = getattr(choices, name)
-                field.widget.setPlaceholderText(_whole(value) if isinstance(value, int) else _real(value))
+                field.widget.setPlaceholderText(whole_text(value) if isinstance(value, int) else real_text(value))
             field.set_help(self.tr("By default %s.") % reason.rstrip("."))
         for name in self._draft.more.keys() & self.made.keys():
             self.made[name].set_help(DistillRecipe.model_fields[name].description or "")
@@ -201,7 +208,7 @@ class MoreFields(QWidget):
         if field_problem(name, value):
             self.unreadable.emit()
         else:
-            self.changed.emit(name, value)
+            self.changed.emit(name, field_value(name, value))
 
     def unread(self) -> dict[str, str]:
         """Why numbers can't be read or lie out of range, by field of the recipe."""
@@ -216,19 +223,8 @@ class MoreFields(QWidget):
         return found
 
 
-def with_more(more: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
-    """The fields that were set, with one more; a default is not kept."""
-    kept = {key: each for key, each in more.items() if key != name}
-    return kept if value == DEFAULTS[name] else {**kept, name: value}
-
-
-def _whole(value: float) -> str:
-    """Exact: a seed or a length must read back as it was written."""
-    return count_text(value) if parse_count(count_text(value)) == value else str(int(value))
-
-
-def _real(value: float) -> str:
-    return f"{value:g}"
+def _several(text: str) -> tuple[str, ...]:
+    return tuple(part for part in map(str.strip, text.split(",")) if part)
 
 
 def _inner(annotation: Any) -> Any:

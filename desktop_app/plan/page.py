@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from PySide6.QtCore import QByteArray, QTimer
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QGraphicsOpacityEffect,
@@ -24,6 +24,7 @@ import resources.sample
 from core import runs
 from core.distill import DistillRecipe
 from core.errors import Trouble
+from core.home import Home
 from core.models import ModelEntry
 from core.plan import TARGET_TOLERANCE, Plan, restate, settle
 from core.recipe import Problem
@@ -35,13 +36,14 @@ from desktop_app.forms.field import button
 from desktop_app.forms.parts import paths_of
 from desktop_app.page import Page
 from desktop_app.plan import starting
-from desktop_app.plan.columns import Columns
+from desktop_app.plan.choosing import compared
+from desktop_app.plan.columns import NARROW, Columns
 from desktop_app.plan.draft import Draft
 from desktop_app.plan.estimate_panel import EstimatePanel
 from desktop_app.plan.form import PlanForm, fill, framed
 from desktop_app.plan.law_panel import LawPanel
 from desktop_app.plan.measuring import Measuring, tidy
-from desktop_app.plan.more import with_more
+from desktop_app.plan.pilot_dialog import PilotDialog
 from desktop_app.plan.planning import Measured, Planned, measure_key, problems_of, think
 from desktop_app.plan.teacher import first_teacher
 from desktop_app.work import Latest, in_background
@@ -54,7 +56,7 @@ REMEMBERED = "plan_draft"
 
 
 class PlanPage(Page):
-    """`opened()` takes `recipe` (DistillRecipe), `teacher` or `student` (Path), or `sample` (True)."""
+    """`opened()` takes `recipe` (DistillRecipe), `teacher` or `student` (Path), `data` (a path or several) or `sample` (True)."""
 
     name = "plan"
 
@@ -92,8 +94,13 @@ class PlanPage(Page):
         theme.set_role(self.title, "head")
         self.status = QLabel()
         theme.set_role(self.status, "muted")
-        self.open_recipe = button(self.tr("Open recipe…"), "open", "quiet")
-        self.save_recipe = button(self.tr("Save recipe…"), "save", "quiet")
+        self.open_recipe = button("", "open", "quiet")
+        self.save_recipe = button("", "save", "quiet")
+        self._recipe_words = ((self.open_recipe, self.tr("Open recipe…")), (self.save_recipe, self.tr("Save recipe…")))
+        for each, said in self._recipe_words:
+            each.setAccessibleName(said)
+            each.setToolTip(said)
+        self.pilot = button(self.tr("Pilot…"), "pilot")
         self.start = button(self.tr("Planning…"), "distill", "primary")
         self.notice = QLabel()
         self.notice.setWordWrap(True)
@@ -107,7 +114,7 @@ class PlanPage(Page):
         header.addSpacing(theme.SPACE)
         header.addWidget(self.status)
         header.addStretch(1)
-        for each in (self.open_recipe, self.save_recipe, self.start):
+        for each in (self.open_recipe, self.save_recipe, self.pilot, self.start):
             header.addWidget(each)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 2 * theme.SPACE, 0)
@@ -115,6 +122,12 @@ class PlanPage(Page):
         layout.addLayout(header)
         layout.addWidget(self.notice)
         layout.addWidget(self.columns, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Where there is little room, the quiet buttons are their icons alone."""
+        super().resizeEvent(event)
+        for each, said in self._recipe_words:
+            each.setText("" if self.width() < NARROW else said)
 
     def _fill_columns(self) -> None:
         leading, beside = QVBoxLayout(self.columns.leading), QVBoxLayout(self.columns.beside)
@@ -152,6 +165,8 @@ class PlanPage(Page):
         self._measuring.ended.connect(self._take_measured)
         self._measuring.troubled.connect(self.context.trouble)
         self.start.clicked.connect(self.press)
+        self.pilot.clicked.connect(self.open_pilot)
+        self.law.chain.wanted.connect(self.start_chain)
         self.open_recipe.clicked.connect(self.ask_recipe)
         self.save_recipe.clicked.connect(self.ask_where_to_save)
         self._pause.timeout.connect(self._think)
@@ -175,6 +190,9 @@ class PlanPage(Page):
             self.set_draft(Draft.of_recipe(recipe))
         elif what.get("sample"):
             self._take_recipe_of(lambda: resources.sample.recipe(self.context.home))
+        elif what.get("data"):
+            data = [what["data"]] if isinstance(what["data"], str | Path) else what["data"]
+            self._change({"data": tuple(str(path) for path in data)})
         elif teacher is not None:
             self._change({"teacher": str(teacher), "shape": None})
         elif student is not None:
@@ -200,6 +218,7 @@ class PlanPage(Page):
             Command("open_recipe", self.tr("Open recipe…"), self.ask_recipe, "open", "Ctrl+O"),
             Command("save_recipe", self.tr("Save recipe…"), self.ask_where_to_save, "save", "Ctrl+S"),
             Command("open_teacher", self.tr("Open a teacher's folder…"), self.ask_teacher, "folder_open"),
+            Command("pilot", self.tr("Try a few on a short budget…"), self.open_pilot, "pilot", "", self._why_not_pilot),
             Command("measure", self.tr("Measure the speed"), self.measure, "measure", "", self._why_not_measure),
         ]  # fmt: skip
 
@@ -224,7 +243,7 @@ class PlanPage(Page):
         if changes:
             self._untouched = False
             self._latest.drop()  # the plan on its way is of what the form said before
-            self._draft = replace(self._draft, **changes)
+            self._draft = self._draft.changed(changes)
             self._show_form()
             self._remember()
         self._forget_press()
@@ -232,7 +251,7 @@ class PlanPage(Page):
         self._dim_soon()
 
     def _change_more(self, name: str, value: object) -> None:
-        self._change({"more": with_more(self._draft.more, name, value)})
+        self._change({name: value})
 
     def _remember(self) -> None:
         self.context.settings.set_layout(REMEMBERED, QByteArray(self._draft.to_bytes()))
@@ -433,9 +452,17 @@ class PlanPage(Page):
     def _show_law(self) -> None:
         shelf, rows = self.context.shelf, self.context.live.rows
         self.law.show_plan(self._plan(), self._draft, shelf.entries, rows, loading=not shelf.loaded)
+        self._show_chain()
+
+    def _show_chain(self) -> None:
+        chain = self._planned.offers.chain if self._planned is not None else None
+        self.law.chain.show_chain(chain, self._plan(), self._why_not_try(self.tr("A chain")))
 
     def _show_estimate(self) -> None:
         self.estimate.show_plan(self._plan())
+        plan = self._plan()
+        sources = plan.sources if plan is not None and self._draft.guided else ()
+        self.estimate.show_compared(*compared(sources, self._draft.value("source")))
         holds = self._measured is not None and self._measured.key == measure_key(self._draft)
         self.estimate.show_measured(self._measured if holds else None)
         self.estimate.refuse_measuring(self._why_not_measure())
@@ -470,6 +497,11 @@ class PlanPage(Page):
         why_not = self._why_not_start()
         self.start.setEnabled(not why_not)
         self.start.setToolTip(why_not or self.tr("Ctrl+Return"))
+        self.pilot.setEnabled(not self._why_not_pilot())
+        self.pilot.setToolTip(
+            self._why_not_pilot() or self.tr("Tries a few teachers or objectives on a short budget, and compares.")
+        )
+        self._show_chain()
 
     def _what_will_happen(self) -> tuple[str, str]:
         if self._starting:
@@ -488,7 +520,7 @@ class PlanPage(Page):
                 self.tr("Mend 1 problem first") if count == 1 else self.tr("Mend %d problems first") % count
             ), "edit"
         before = starting.runs_before(
-            plan.device, self.context.live.rows, share=bool(self._draft.more.get("share_device"))
+            plan.device, self.context.live.rows, share=bool(self._draft.value("share_device"))
         )
         if before:
             return self.tr("Add to the queue (%d before it)") % before, "queued"
@@ -503,6 +535,21 @@ class PlanPage(Page):
         if self._measuring.busy or (self._planned is not None and not self._all_problems()):
             return ""
         return self.tr("A measurement needs a plan without problems.")
+
+    def _why_not_try(self, what: str) -> str:
+        """Why neither a pilot nor a chain can start now."""
+        if self._starting:
+            return self.tr("The run is being started.")
+        if self._planned is None or self._dim.isEnabled() or self._planned.draft != self._draft:
+            return self.tr("The plan is not made yet.")
+        return (
+            self.tr("%s needs a plan without problems.") % what if self._all_problems() or self._plan() is None else ""
+        )
+
+    def _why_not_pilot(self) -> str:
+        if not self._draft.guided:
+            return self.tr("A pilot compares how teachers guide, and this student learns without one.")
+        return self._why_not_try(self.tr("A pilot"))
 
     # --- start --------------------------------------------------------------------------------------------------------
 
@@ -528,10 +575,34 @@ class PlanPage(Page):
         if problems or plan is None:
             self._go_to(problems[0].field if problems else "teacher")
             return
+        self._make_run(starting.start, plan)
+
+    def _make_run(self, make: Callable[[Home, DistillRecipe], str], plan: Plan) -> None:
         self._starting = True
         self._show_button()
         home, draft, tokens = self.context.home, self._draft, plan.tokens
-        in_background(self, lambda: starting.start(home, draft.recipe(tokens)), self._started, self._start_failed)
+        in_background(self, lambda: make(home, draft.recipe(tokens)), self._started, self._start_failed)
+
+    def start_chain(self) -> None:
+        """The same student by way of assistants."""
+        plan = self._plan()
+        if plan is not None and not self._why_not_try(self.tr("A chain")):
+            self._make_run(starting.start_chain, plan)
+
+    def open_pilot(self) -> None:
+        if self._planned is None or self._why_not_pilot():
+            return
+        rows, share = self.context.live.rows, bool(self._draft.value("share_device"))
+        device = self._planned.plan.device if self._planned.plan is not None else self._draft.device
+        before = starting.runs_before(device, rows, share=share)
+        dialog = PilotDialog(self.context, self._planned, before, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.started.connect(self._pilot_started)
+        dialog.open()
+
+    def _pilot_started(self, made: list[str]) -> None:
+        self.context.live.look()
+        self.context.open("runs", runs=made)
 
     def _started(self, run: str) -> None:
         self._starting = False

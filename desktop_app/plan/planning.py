@@ -15,6 +15,7 @@ from core.models import ModelEntry, inspect_model, read_config
 from core.plan import Plan, has_weights, parse_target, plan
 from core.recipe import Problem
 from desktop_app.plan.draft import Draft
+from desktop_app.plan.options import Offers, offers
 
 NO_TEACHER = "Choose the model that shall teach."
 NO_TEXT = "Choose text to train on, or use the sample's stories."
@@ -32,6 +33,7 @@ class Planned:
     problems: tuple[Problem, ...]
     config: Mapping[str, Any] | None
     machine: tuple[Device, ...]
+    offers: Offers
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ class Measured:
 
 def measure_key(draft: Draft) -> tuple[Any, ...]:
     """What the speed depends on: a measurement holds as long as these stay."""
-    dials = ("sequence_length", "batch_tokens", "micro_batch", "precision", "gradient_checkpointing")
+    dials = (
+        *("sequence_length", "batch_tokens", "micro_batch", "precision", "gradient_checkpointing", "chunk_rows"),
+        *("objective", "balance", "hidden_weight", "relation_weight", "more_teachers", "mixture", "answers_only"),
+        *("source", "top_k", "tail", "on_policy_share", "new_tokens", "teacher_mix"),
+        *("processes", "strategy", "teacher_precision", "teacher_device"),
+    )
     shape = None if draft.shape is None else tuple(draft.shape.model_dump().items())
     return (
         draft.teacher,
@@ -66,8 +73,10 @@ def think(home: Home, draft: Draft, at_hand: Sequence[ModelEntry], measured: Mea
     made = None
     if not any(problem.field == "student" for problem in problems):
         made = _plan(home, usable, at_hand, measured, problems)
+    offered = offers(home, usable, made)
     problems += _of_the_form(draft, made, problems)
-    return Planned(draft, made, tuple(_once(problems)), _config(made), tuple(made.devices if made else devices()))
+    machine = tuple(made.devices if made else devices())
+    return Planned(draft, made, tuple(_once(problems)), _config(made), machine, offered)
 
 
 def _without_what_fails(draft: Draft, problems: list[Problem]) -> Draft:
@@ -117,7 +126,7 @@ def _plan(
             at_hand=at_hand,
             measured_tokens_per_second=speed,
             shape=draft.shape,
-            **draft.fields(),
+            **draft.settings(),
         )
     except BadRecipe as trouble:
         problems += problems_of(trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -16,6 +16,7 @@ from desktop_app import theme
 from desktop_app.forms import Choice, Field
 from desktop_app.forms.field import button
 from desktop_app.plan.draft import Draft, name_of_folder
+from desktop_app.plan.further_teachers import FurtherTeachers
 
 
 class TeacherCard(QWidget):
@@ -42,20 +43,25 @@ class TeacherCard(QWidget):
         layout.setSpacing(theme.SPACE)
         layout.addWidget(self.field)
         layout.addWidget(self.facts)
+        self.further = FurtherTeachers(after=self.open_folder)
+        layout.addWidget(self.further)
         self._entries: Sequence[ModelEntry] = ()
         self._loaded = False
-        self.choice.chosen.connect(lambda path: self.changed.emit({"teacher": path}))
+        self._draft = Draft()
+        self.choice.chosen.connect(self._choose)
         self.open_folder.clicked.connect(self.folder_wanted)
+        self.further.changed.connect(self.changed)
 
     def fields(self) -> dict[str, Field]:
-        return {"teacher": self.field}
+        return {"teacher": self.field} | self.further.fields()
 
     def set_models(self, entries: Sequence[ModelEntry], *, loaded: bool) -> None:
         """The shelf as it is now; what can't teach is left out and counted."""
         self._entries, self._loaded = entries, loaded
 
-    def show_draft(self, draft: Draft, plan: Plan | None) -> None:
-        """The list, with the law's word beside each model where there is a plan."""
+    def show_draft(self, draft: Draft, plan: Plan | None, others: Mapping[str, str]) -> None:
+        """The list, with the law's word beside each model where there is a plan; `others` can't teach beside the first."""
+        self._draft = draft
         options: list[tuple[object, str]] = []
         if draft.kind == "folder" or draft.teacher is None:
             none = self.tr("No teacher: plain training") if draft.kind == "folder" else self.tr("Choose a teacher")
@@ -71,6 +77,13 @@ class TeacherCard(QWidget):
         self.choice.setToolTip(draft.teacher or "")
         self.facts.setText(self._facts())
         self.facts.setVisible(bool(self.facts.text()))
+        self.further.show_draft(draft, [entry for entry in self._entries if can_teach(entry)], others)
+
+    def _choose(self, path: object) -> None:
+        """The first teacher; who was a further one is so no more."""
+        more = self._draft.value("more_teachers")
+        left = tuple(one for one in more if one != path)
+        self.changed.emit({"teacher": path} | ({"more_teachers": left, "teacher_weights": ()} if left != more else {}))
 
     def _models(self, plan: Plan | None) -> list[tuple[object, str]]:
         badges: dict[str, Candidate] = {str(one.path): one for one in plan.candidates} if plan is not None else {}

@@ -15,10 +15,11 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from core import labels, runner, runs, trash
-from core.distill import DistillRecipe
+from core.chain import ChainRecipe
 from core.errors import Trouble
 from core.home import Home
 from core.library import RunSummary
+from core.recipe import Recipe
 from core.runs import RunFolder
 from core.state import State
 from core.trash import Thrown
@@ -50,6 +51,7 @@ class RunActions(QObject):
     made = Signal(str)  # a run that an action made or brought back: worth picking
     rename_wanted = Signal(str)
     tags_wanted = Signal(object)  # rows
+    launch_wanted = Signal(object, object)  # the row, its recipe
     refused = Signal()  # a name or tags that were shown before they were written, and could not be
 
     def __init__(self, context: Context, parent: QWidget) -> None:
@@ -61,6 +63,7 @@ class RunActions(QObject):
         return [
             Action("stop", self.tr("Stop and keep"), "stop", self.stop, self.why_not_stop),
             Action("resume", self.tr("Resume"), "resume", self.resume, self.why_not_resume),
+            Action("launch", self.tr("Launch elsewhere…"), "launch", self.launch, self.why_not_launch),
             Action("again", self.tr("Run again"), "again", self.again, self.why_not_again),
             Action("edit", self.tr("Duplicate and edit"), "edit", self.edit, self.why_not_edit),
             Action("discard", self.tr("Discard…"), "discard", self.discard, self.why_not_discard),
@@ -118,6 +121,16 @@ class RunActions(QObject):
             return why
         return "" if rows[0].kind == "distill" else self.tr("Only a distillation can be edited on the Plan page.")
 
+    def why_not_launch(self, rows: Rows) -> str:
+        if why := self.why_not_one(rows):
+            return why
+        row = rows[0]
+        if is_alive(row):
+            return self.tr("It is alive here. Stop it first; it goes on from its checkpoint.")
+        if row.state == State.FINISHED:
+            return self.tr("It has finished. “Run again” makes another like it.")
+        return "" if has_recipe(row) else self.tr("Its recipe can't be read.")
+
     # --- the queue and the engine
 
     def stop(self, rows: Rows) -> None:
@@ -147,6 +160,11 @@ class RunActions(QObject):
         """Move a waiting run in the queue; 0 is next."""
         self._do(lambda: runs.reorder(self.home, RunFolder(self.home.runs / run), place), lambda _: None)
 
+    def launch(self, rows: Rows) -> None:
+        """Show how the run is started on other machines."""
+        row = rows[0]
+        self._do(self._folder(row).recipe, lambda recipe: self.launch_wanted.emit(row, recipe))
+
     def again(self, rows: Rows) -> None:
         """Start new runs of the same recipes."""
         asked = [row.id for row in rows if has_recipe(row)]
@@ -161,7 +179,7 @@ class RunActions(QObject):
         for _, left_out in made:
             if left_out:
                 self.context.say(
-                    self.tr("The new student is not copied to %s, for there is one already.") % left_out, "info"
+                    self.tr("What the new run makes is not put to %s, for that is there already.") % left_out, "info"
                 )
         several = self.tr("%d new runs wait to start.") % len(made)
         self._tell((several if len(made) > 1 else self.tr("One new run waits to start.")) if made else "", troubles)
@@ -389,21 +407,24 @@ def has_recipe(row: RunSummary) -> bool:
 
 
 def run_again(home: Home, run: str) -> tuple[str, str]:
-    """Make and queue a run of the same recipe. Returns its id, and where its student is not copied, for one is there.
+    """Make and queue a run of the same recipe. Returns its id, and where its outcome is not put, for something is there.
 
     Raises Trouble if the recipe can't be read or no longer fits (its data were moved, say).
     """
     recipe = RunFolder(home.runs / run).recipe()
     left_out = ""
-    if (
-        isinstance(recipe, DistillRecipe)
-        and recipe.out is not None
-        and any(p.field == "out" for p in recipe.problems())
-    ):
-        left_out, recipe = recipe.out, recipe.model_copy(update={"out": None})
+    out = getattr(recipe, "out", None)
+    if isinstance(recipe, ChainRecipe) and recipe.of.out is not None and _is_in_the_way(recipe, "of.out"):
+        left_out, recipe = recipe.of.out, recipe.model_copy(update={"of": recipe.of.model_copy(update={"out": None})})
+    elif out is not None and _is_in_the_way(recipe, "out"):
+        left_out, recipe = out, recipe.model_copy(update={"out": None})
     made = runs.new_run(home, recipe.check(), made_from=run)
     runs.enqueue(home, made)
     return made.id, left_out
+
+
+def _is_in_the_way(recipe: Recipe, field: str) -> bool:
+    return any(problem.field == field for problem in recipe.problems())
 
 
 def users_of(home: Home, rows: Rows, everyone: Rows) -> list[RunSummary]:

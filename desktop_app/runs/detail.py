@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QSplitter,
+    QStackedWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -30,17 +31,22 @@ from desktop_app.context import Context
 from desktop_app.forms.field import Elided, button
 from desktop_app.icons import icon, state_icon
 from desktop_app.live import Picture
+from desktop_app.models.caches import plan_with
 from desktop_app.runs import words
 from desktop_app.runs.dossier import Dossier, guided_ones, read_dossier
+from desktop_app.runs.empty import Empty
 from desktop_app.runs.lineage import LineageView
 from desktop_app.runs.log_view import LogView
 from desktop_app.runs.overview import Overview
+from desktop_app.runs.pilots import PilotJudge, short_names
 from desktop_app.runs.recipe_view import RecipeView
-from desktop_app.runs.samples import SamplesView
+from desktop_app.runs.samples import SamplesPane
+from desktop_app.runs.written import WrittenView, rows_of
 from desktop_app.sign import Sign
 from desktop_app.work import Latest, in_background
 
 DOSSIER_MS = 10_000  # between two looks at what a living run takes on disk
+WITHOUT_CURVES = ("cache", "evaluate", "measure")  # kinds of run; those that write show what they wrote
 
 
 class RunHeader(QWidget):
@@ -109,6 +115,8 @@ class RunHeader(QWidget):
 
     def _parts(self, row: RunSummary, picture: Picture | None) -> list[str]:
         state = words.state_word(row.state)
+        if row.kind not in ("distill", "unknown"):
+            state = f"{words.kind_word(row.kind)} · {state}"
         if row.state == State.FAILED and row.failure:
             return [state, row.failure]
         if row.state == State.QUEUED and not row.step:
@@ -142,14 +150,17 @@ class RunDetail(QWidget):
     action_wanted = Signal(str)
     untick_wanted = Signal()
     run_wanted = Signal(str)
+    drawn_changed = Signal()  # curves of other runs are on screen
 
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.context = context
         self.row: RunSummary | None = None
         self._ticked: tuple[RunSummary, ...] = ()
+        self._mates: tuple[RunSummary, ...] = ()  # the runs of its pilot, itself among them
+        self._alone = False  # of a pilot only the picked run is drawn
         self._dossier: Dossier | None = None
-        self._seen = ("", "")  # run and state that the folder was last looked at for
+        self._seen = ("", "", "")  # run, state and cache that the folder was last looked at for
         self._guided: dict[str, bool] = {}
         self._specs: list[RunSpec] = []
         self._latest = Latest(self)
@@ -159,7 +170,11 @@ class RunDetail(QWidget):
         self.header = RunHeader()
         self.curves = CurvesPanel()
         self.overview = Overview()
-        self.samples = SamplesView()
+        self.pilot = PilotJudge(context, self.overview.pilot)
+        self.samples_pane = SamplesPane()
+        self.samples = self.samples_pane.evaluated
+        self.no_curves, self.written = Empty(), WrittenView()
+        self.left = QStackedWidget()
         self.recipe = RecipeView()
         self.lineage = LineageView(context.home)
         self.log = LogView()
@@ -167,6 +182,7 @@ class RunDetail(QWidget):
         self._overlay_bar = QWidget()
         self.overlaid = QLabel()
         self.untick = button(self.tr("Untick all"), role="quiet")
+        self.mates_button = button("", role="quiet")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self._compose()
         self._connect()
@@ -183,14 +199,18 @@ class RunDetail(QWidget):
         column.setContentsMargins(0, 0, theme.SPACE, 0)
         column.setSpacing(4)
         column.addWidget(self._overlay_bar)
-        column.addWidget(self.curves, 1)
+        column.addWidget(self.left, 1)
+        for widget in (self.curves, self.no_curves, self.written):
+            self.left.addWidget(widget)
         beside.setContentsMargins(theme.SPACE, 0, 0, 0)
         beside.addWidget(self.tabs)
         bar = QHBoxLayout(self._overlay_bar)
         bar.setContentsMargins(0, 0, 0, 0)
         theme.set_role(self.overlaid, "small")
+        self.overlaid.setWordWrap(True)
         bar.addWidget(self.overlaid, 1)
         bar.addWidget(self.untick)
+        bar.addWidget(self.mates_button)
         self._overlay_bar.hide()
         self._fill_tabs()
         self.splitter.setStretchFactor(0, 3)
@@ -205,7 +225,7 @@ class RunDetail(QWidget):
         self.tabs.setAccessibleName(self.tr("About the run"))
         for page, title in (
             (self.overview, self.tr("Overview")),
-            (self.samples, self.tr("Samples")),
+            (self.samples_pane, self.tr("Samples")),
             (self.recipe, self.tr("Recipe")),
             (self.lineage, self.tr("Lineage")),
             (self.log, self.tr("Log")),
@@ -221,6 +241,11 @@ class RunDetail(QWidget):
         self.overview.failure.report_wanted.connect(self._copy_report)
         self.overview.results.folder_wanted.connect(lambda: self.action_wanted.emit("student"))
         self.overview.results.teacher_wanted.connect(self._use_as_teacher)
+        self.overview.cache.plan_wanted.connect(lambda info: context.open("plan", recipe=plan_with(info)))
+        self.overview.cache.list_wanted.connect(lambda info: context.open("models", cache=info.folder))
+        self.overview.written.data_wanted.connect(self._use_as_data)
+        self.overview.written.folder_wanted.connect(lambda: self.action_wanted.emit("written"))
+        self.mates_button.clicked.connect(self._switch_mates)
         self.recipe.saved.connect(lambda where: context.say(self.tr("The recipe is in %s") % where, "good"))
         self.recipe.troubled.connect(context.trouble)
         self.lineage.opened.connect(self._open_member)
@@ -229,31 +254,28 @@ class RunDetail(QWidget):
 
     # --- what is shown
 
-    def show_run(self, row: RunSummary | None) -> None:
-        """Pick another run, or the newest that is known of the same one."""
+    def show_run(self, row: RunSummary | None, mates: Sequence[RunSummary] = ()) -> None:
+        """Pick another run, or the newest that is known of the same one. `mates` are all runs of its pilot."""
         other = (row.id if row else "") != (self.row.id if self.row else "")
         self.row = row
+        before, self._mates = self._mates, tuple(mates)
         self.setVisible(row is not None)
         if row is None:
             self._timer.stop()
-            self._seen = ("", "")
+            self._seen = ("", "", "")
             return
         if other:
             self._show_other(row)
         picture = self.context.live.pictures.get(row.id)
         self._show_picture(picture)
-        if other:
+        if other or [mate.id for mate in mates] != [mate.id for mate in before]:
             self._draw_specs()
+        self.pilot.look(self._mates)
         self._tell_lineage()
 
     def set_ticked(self, rows: Sequence[RunSummary]) -> None:
         """Lay the curves of these over one another, in these colours' order; none: only the picked run's."""
         self._ticked = tuple(rows)
-        self._overlay_bar.setVisible(bool(rows))
-        one = self.tr("The curves are those of the ticked run.")
-        self.overlaid.setText(
-            one if len(rows) == 1 else self.tr("The curves are those of the %d ticked runs.") % len(rows)
-        )
         self._draw_specs()
 
     def advance(self, run: str, picture: Picture) -> None:
@@ -276,7 +298,8 @@ class RunDetail(QWidget):
         self._dossier = None
         self.recipe.set_dossier(None)
         self.log.set_log(RunFolder(self.context.home.runs / row.id).log)
-        self.samples.set_samples([])
+        self.samples_pane.set_samples([])
+        self.written.set_rows(())
         self.overview.verticalScrollBar().setValue(0)
 
     def _show_picture(self, picture: Picture | None) -> None:
@@ -284,21 +307,70 @@ class RunDetail(QWidget):
         self.header.show_run(self.row, picture)
         self.overview.show_run(self.row, picture, self._dossier)
         if picture is not None:
-            self.samples.set_samples(picture.history.samples)
-        if (self.row.id, self.row.state) != self._seen:
-            self._seen = (self.row.id, self.row.state)
+            self.samples_pane.set_samples(picture.history.samples)
+            if self.row.kind == "write":
+                self.written.set_rows(rows_of(picture.history, self._dossier))
+        self._choose_left()
+        seen = (self.row.id, self.row.state, self._cache_of(picture))
+        if seen != self._seen:
+            self._seen = seen
             self._look_at_folder()
             if not State(self.row.state).alive:
                 self._timer.stop()
             elif not self._timer.isActive():
                 self._timer.start()
 
+    def _choose_left(self) -> None:
+        """Curves, or what a run without any has in their place."""
+        kind = self.row.kind if self.row is not None and not self._ticked else ""
+        if kind == "write":
+            self.left.setCurrentWidget(self.written)
+        elif kind in WITHOUT_CURVES:
+            self.no_curves.say("runs", self.tr("No curves here."), self._why_no_curves(kind), [])
+            self.left.setCurrentWidget(self.no_curves)
+        else:
+            self.left.setCurrentWidget(self.curves)
+
+    def _why_no_curves(self, kind: str) -> str:
+        return {
+            "cache": self.tr("The teacher reads the text once and its answers are kept; nothing is trained."),
+            "evaluate": self.tr("A model is measured once; its figures stand beside."),
+            "measure": self.tr("The speed of this machine is measured once; the figures stand beside."),
+        }[kind]
+
     # --- curves
 
+    def _together(self) -> tuple[RunSummary, ...]:
+        """The runs whose curves lie over one another: those that are ticked, else those of the pilot."""
+        if self._ticked:
+            return self._ticked
+        mates = self._mates if not self._alone and len(self._mates) > 1 else ()
+        return mates or ((self.row,) if self.row is not None else ())
+
+    def _show_overlay_bar(self) -> None:
+        ticked, pilot = len(self._ticked), len(self._mates) > 1 and not self._ticked
+        self._overlay_bar.setVisible(bool(ticked or pilot))
+        self.untick.setVisible(bool(ticked))
+        self.mates_button.setVisible(pilot)
+        if ticked:
+            one, several = self.tr("The curves are those of the ticked run."), self.tr("The curves are those of the %d ticked runs.")  # fmt: skip
+            self.overlaid.setText(one if ticked == 1 else several % ticked)
+        elif pilot:
+            together = self.tr("The curves are those of the %d runs of the pilot.") % len(self._mates)
+            self.overlaid.setText(self.tr("One run of a pilot, drawn alone.") if self._alone else together)
+            self.mates_button.setText(self.tr("Draw the pilot") if self._alone else self.tr("Draw this run alone"))
+
+    def _switch_mates(self) -> None:
+        self._alone = not self._alone
+        self._draw_specs()
+
     def _draw_specs(self) -> None:
-        rows = self._ticked or ((self.row,) if self.row is not None else ())
+        rows = self._together()
+        self._show_overlay_bar()
+        self._choose_left()
+        names = [row.name for row in rows] if self._ticked else short_names([row.name for row in rows])
         specs = [
-            RunSpec(row.id, row.name, theme.series_colour(at), "solid" if self._guided.get(row.id, True) else "dotted")
+            RunSpec(row.id, names[at], theme.series_colour(at), "solid" if self._guided.get(row.id, True) else "dotted")
             for at, row in enumerate(rows)
         ]
         unknown = [row.id for row in rows if row.id not in self._guided]
@@ -307,8 +379,11 @@ class RunDetail(QWidget):
             self._guides.ask(lambda: guided_ones(home, unknown), self._take_guided)
         if specs == self._specs:
             return
+        others = [spec.id for spec in specs] != [spec.id for spec in self._specs]
         self._specs = specs
         self.curves.set_runs(specs)
+        if others:
+            self.drawn_changed.emit()
         for spec in specs:
             picture = self.context.live.pictures.get(spec.id)
             if picture is not None:
@@ -328,8 +403,13 @@ class RunDetail(QWidget):
     def _look_at_folder(self) -> None:
         if self.row is None:
             return
-        run = RunFolder(self.context.home.runs / self.row.id)
-        self._latest.ask(lambda: read_dossier(run), self._take_dossier, self._refuse)
+        run, cache = RunFolder(self.context.home.runs / self.row.id), self._seen[2]
+        self._latest.ask(lambda: read_dossier(run, cache), self._take_dossier, self._refuse)
+
+    def _cache_of(self, picture: Picture | None) -> str:
+        """The folder of the answers that its journal names."""
+        chosen = picture.history.choices.get("cache") if picture is not None else None
+        return str(chosen.value) if chosen is not None else ""
 
     def _take_dossier(self, dossier: Dossier) -> None:
         if self.row is not None and dossier.run == self.row.id:
@@ -362,6 +442,13 @@ class RunDetail(QWidget):
     def _use_as_teacher(self) -> None:
         if (student := self.student()) is not None:
             self.context.open("plan", teacher=student)
+
+    def written_file(self) -> Path | None:
+        return self._dossier.written_file if self._dossier else None
+
+    def _use_as_data(self) -> None:
+        if (file := self.written_file()) is not None:
+            self.context.open("plan", data=file)
 
     def _copy_report(self) -> None:
         if self.row is None:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.cache import CacheInfo, cache_info
 from core.distill import DistillRecipe
 from core.errors import Trouble
 from core.files import read_json
 from core.home import Home
 from core.recipe import Recipe
 from core.runs import RunFolder
+from core.write import WriteRecipe
+
+PREVIEW_ROWS, PREVIEW_BYTES = 100, 1_000_000  # of a file that a teacher wrote
+
+
+@dataclass(frozen=True)
+class WrittenRow:
+    """What a teacher wrote after a prompt; `dropped` says why it is not kept."""
+
+    prompt: str
+    completion: str
+    dropped: str = ""
 
 
 @dataclass(frozen=True)
 class Dossier:
-    """`recipe` is None where it can't be read, and `trouble` says why; `raw` is then whatever JSON is there."""
+    """`recipe` is None where it can't be read, and `trouble` says why; `raw` is then whatever JSON is there.
+
+    `cache` is what is known of the cached answers that the run reads or makes, `written` the beginning of the file that it wrote.
+    """
 
     run: str
     folder: Path
@@ -27,9 +44,13 @@ class Dossier:
     raw: Any = None
     sizes: dict[str, int] = field(default_factory=dict)  # bytes, by part of the folder
     student: Path | None = None
+    cache: CacheInfo | None = None
+    written_file: Path | None = None
+    written: tuple[WrittenRow, ...] = ()
 
 
-def read_dossier(run: RunFolder) -> Dossier:
+def read_dossier(run: RunFolder, cache: str = "") -> Dossier:
+    """`cache` is the folder of the answers that the run's journal names."""
     recipe, trouble, raw = None, "", None
     try:
         recipe = run.recipe()
@@ -38,6 +59,7 @@ def read_dossier(run: RunFolder) -> Dossier:
         with contextlib.suppress(OSError, ValueError):
             raw = read_json(run.recipe_file)
     student = run.artifacts / "student"
+    file = _written_file(run, recipe)
     return Dossier(
         run=run.id,
         folder=run.path,
@@ -46,7 +68,36 @@ def read_dossier(run: RunFolder) -> Dossier:
         raw=raw,
         sizes={name: size for name, size in _sizes(run).items() if size},
         student=student if student.is_dir() else None,
+        cache=cache_info(Path(cache)) if cache else None,
+        written_file=file,
+        written=first_rows(file) if file is not None else (),
     )
+
+
+def _written_file(run: RunFolder, recipe: Recipe | None) -> Path | None:
+    if not isinstance(recipe, WriteRecipe):
+        return None
+    file = Path(recipe.out) if recipe.out else run.artifacts / "written.jsonl"
+    return file if file.is_file() else None
+
+
+def first_rows(file: Path) -> tuple[WrittenRow, ...]:
+    """The first rows of a file of written text; lines that are no rows are passed over."""
+    with file.open("rb") as stream:
+        lines = stream.readlines(PREVIEW_BYTES)
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            row = row_of(json.loads(line))
+            found += [] if row is None else [row]
+    return tuple(found[:PREVIEW_ROWS])
+
+
+def row_of(raw: Any) -> WrittenRow | None:
+    """A row as a file or a preview's results hold it."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("completion"), str):
+        return None
+    return WrittenRow(str(raw.get("prompt") or ""), raw["completion"], str(raw.get("dropped") or ""))
 
 
 def _sizes(run: RunFolder) -> dict[str, int]:

@@ -29,14 +29,19 @@ class Empty(QWidget):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setWordWrap(True)
+            label.setMaximumWidth(theme.FORM_WIDTH)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(theme.SPACE)
         layout = QVBoxLayout(self)
         layout.setSpacing(2 * theme.SPACE)
         layout.addStretch(2)
         layout.addWidget(self.sign, alignment=Qt.AlignmentFlag.AlignHCenter)
-        layout.addWidget(self.title)
-        layout.addWidget(self.words)
+        for label in (self.title, self.words):
+            line = QHBoxLayout()  # in the middle, and no wider than eyes like to read
+            line.addStretch(1)
+            line.addWidget(label, 100)
+            line.addStretch(1)
+            layout.addLayout(line)
         layout.addLayout(self._buttons)
         layout.addStretch(3)
 

@@ -9,8 +9,12 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from core.cache import CacheInfo
+from core.chain import ChainRecipe
+from core.distill import DistillRecipe
 from core.library import RunSummary
 from core.numbers import bytes_text, count_text, duration_text
+from core.objectives import OBJECTIVES, SOURCES
 from core.state import History, State
 from desktop_app import theme
 from desktop_app.charts.ticks import power_text
@@ -22,6 +26,7 @@ translate = QCoreApplication.translate
 
 LONGEST_WORD = 26  # characters that are never broken over lines; longer ones are shortened in the middle
 LABEL_WIDTH = 136  # px
+TOLD_ELSEWHERE = ("cache", "processes")  # choices that are part of how the run learns
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,97 @@ class Section:
 def sections_of(row: RunSummary, history: History, dossier: Dossier | None) -> list[Section]:
     """Everything that is known and does not change with each step."""
     found = [
+        Section(translate("facts", "How it learns"), tuple(_lesson(history, dossier))),
         Section(translate("facts", "Plan"), tuple(_plan(history))),
-        Section(translate("facts", "Chosen by Stillroom"), tuple(_choices(history))),
+        Section(translate("facts", "Chosen by Stillroom"), tuple(_choices(history, dossier))),
         Section(translate("facts", "Run"), tuple(_run(row, history))),
         Section(translate("facts", "On disk"), tuple(_disk(dossier))),
         Section(translate("facts", "Engine"), tuple(_engine(history))),
     ]
     return [section for section in found if section.facts]
+
+
+def _lesson(history: History, dossier: Dossier | None) -> list[Fact]:
+    """Objective, source, teachers, cache and processes of a distillation, or of each in a chain."""
+    recipe = dossier.recipe if dossier else None
+    recipe = recipe.of if isinstance(recipe, ChainRecipe) else recipe
+    if not isinstance(recipe, DistillRecipe):
+        return []
+    if not recipe.guided:
+        return [Fact(translate("facts", "Objective"), translate("facts", "the text alone, without a teacher"))]
+    facts = [_objective(recipe), Fact(translate("facts", "Learns from"), _source(recipe))]
+    if len(recipe.teachers) > 1:
+        facts.append(_teachers(recipe))
+    if recipe.source == "cache":
+        facts.append(_cache(history, dossier.cache if dossier else None))
+    if recipe.answers_only:
+        facts.append(Fact(translate("facts", "Learnt text"), translate("facts", "the answers alone")))
+    if recipe.processes > 1:
+        how = {
+            "ddp": translate("facts", "%d, each with the whole student (DDP)"),
+            "fsdp": translate("facts", "%d, each with a part of the student (FSDP)"),
+        }
+        chosen = history.choices.get("processes")
+        reason = str(chosen.reason) if chosen else ""
+        facts.append(Fact(translate("facts", "Processes"), how[recipe.strategy] % recipe.processes, reason))
+    return facts
+
+
+def _objective(recipe: DistillRecipe) -> Fact:
+    said = [OBJECTIVES[recipe.objective].title]
+    letters = {"jsd_beta": "β", "skew_alpha": "α", "clip_mass": "p", "sinkhorn_epsilon": "ε"}
+    said += [f"{letters[dial]} {getattr(recipe, dial):g}" for dial in OBJECTIVES[recipe.objective].dials]
+    if recipe.temperature != 1.0:
+        said.append(f"τ {recipe.temperature:g}")
+    share = translate("facts", "%s of the loss, the text the rest") % f"{1 - recipe.ce_weight:.0%}"
+    reasons = [share if recipe.ce_weight else translate("facts", "all of the loss")]
+    if recipe.balance == "auto":
+        reasons.append(translate("facts", "held to that share by the automatic balance"))
+    beside = {
+        translate("facts", "hidden states × %s"): recipe.hidden_weight,
+        translate("facts", "attention relations × %s"): recipe.relation_weight,
+    }
+    reasons += [text % f"{weight:g}" for text, weight in beside.items() if weight]
+    return Fact(translate("facts", "Objective"), ", ".join(said), "; ".join(reasons))
+
+
+def _source(recipe: DistillRecipe) -> str:
+    title = SOURCES[recipe.source][0]
+    if recipe.source != "on-policy":
+        return title
+    return translate("facts", "%s, in %s of the blocks") % (title, f"{recipe.on_policy_share:.0%}")
+
+
+def _teachers(recipe: DistillRecipe) -> Fact:
+    names = [words.model_name(teacher) for teacher in recipe.teachers]
+    if recipe.mixture == "mean" and recipe.teacher_weights:
+        total = sum(recipe.teacher_weights)
+        shares = zip(names, recipe.teacher_weights, strict=True)
+        names = [f"{name} ({weight / total:.0%})" for name, weight in shares]
+    how = {
+        "mean": translate("facts", "the mean of what they say"),
+        "lowest-ce": translate("facts", "of each document, the one that reads it best"),
+    }
+    return Fact(translate("facts", "Teachers"), ", ".join(names), how[recipe.mixture])
+
+
+def _cache(history: History, info: CacheInfo | None) -> Fact:
+    """Which cached answers, how large, and whether they were there already."""
+    chosen = history.choices.get("cache")
+    name = translate("facts", "Cached answers")
+    if chosen is None:
+        return Fact(name, translate("facts", "not found or made yet"))
+    told = {  # what the engine says, in the words of the window
+        "these answers were kept before": translate("facts", "found again: these answers were kept before"),
+        "nobody had kept these answers": translate("facts", "made now: nobody had kept these answers"),
+    }
+    reason = told.get(str(chosen.reason), str(chosen.reason))
+    said = [words.model_name(str(chosen.value))]
+    if info is not None:
+        trouble = info.broken or info.unfinished
+        said.append(translate("facts", "gone or broken") if trouble else bytes_text(info.bytes))
+        said += [] if info.top_k is None else [f"k {info.top_k}"]
+    return Fact(name, " · ".join(said), reason)
 
 
 def _plan(history: History) -> list[Fact]:
@@ -82,10 +171,12 @@ def _parameters(count: int) -> str:
     return translate("facts", "%s parameters") % count_text(count)
 
 
-def _choices(history: History) -> list[Fact]:
+def _choices(history: History, dossier: Dossier | None) -> list[Fact]:
+    told_elsewhere = TOLD_ELSEWHERE if dossier is None or dossier.recipe is not None else ()
     return [
         Fact(_capital(choice.name.replace("_", " ")), _value_text(choice.value), str(choice.reason))
         for choice in history.choices.values()
+        if choice.name not in told_elsewhere
     ]
 
 
@@ -195,9 +286,10 @@ class _Group(QWidget):
         self._grid.setVerticalSpacing(4)
         self._grid.setColumnMinimumWidth(0, LABEL_WIDTH)
         self._grid.setColumnStretch(1, 1)
-        title = QLabel(section.title)
-        theme.set_role(title, "small")
-        self._grid.addWidget(title, 0, 0, 1, 2)
+        if section.title:
+            title = QLabel(section.title)
+            theme.set_role(title, "small")
+            self._grid.addWidget(title, 0, 0, 1, 2)
         for fact in section.facts:
             self._add(fact)
 

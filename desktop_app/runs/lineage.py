@@ -228,4 +228,4 @@ class LineageView(QWidget):
             return self.tr("Teacher") if member.kind == "teacher" else self.tr("Student")
         if member.here:
             return self.tr("This run")
-        return self.tr("Evaluation") if member.run_kind == "evaluate" else self.tr("Run")
+        return self.tr("Run") if member.run_kind == "distill" else words.kind_word(member.run_kind)

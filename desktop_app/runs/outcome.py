@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from core.state import History, State
 from desktop_app import theme
+from desktop_app.charts.flow import FlowLayout
 from desktop_app.forms import MoreSettings
 from desktop_app.forms.field import button
 from desktop_app.icons import icon
@@ -64,11 +65,9 @@ class FailureCard(QFrame):
         top.setSpacing(theme.SPACE)
         top.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
         top.addWidget(self.what, 1)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE)
+        buttons = FlowLayout()
         buttons.addWidget(self.resume)
         buttons.addWidget(self.report)
-        buttons.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * theme.SPACE, 12, 2 * theme.SPACE, 12)
         layout.setSpacing(theme.SPACE)
@@ -126,11 +125,9 @@ class ResultsCard(QFrame):
         self._cells: list[list[QLabel]] = []  # by line; the first are headings, if there are held-out figures
         self.folder = button(self.tr("Open the student's folder"), "folder_open")
         self.teacher = button(self.tr("Use as a teacher"), "plan")
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE)
+        buttons = FlowLayout()
         buttons.addWidget(self.folder)
         buttons.addWidget(self.teacher)
-        buttons.addStretch(1)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(2 * theme.SPACE, 12, 2 * theme.SPACE, 12)
         self._layout.setSpacing(theme.SPACE)

@@ -12,9 +12,13 @@ from core.state import History
 from desktop_app import theme
 from desktop_app.icons import icon
 from desktop_app.live import Picture
+from desktop_app.runs.cache_card import CacheCard
+from desktop_app.runs.chain_card import ChainCard, links_of
 from desktop_app.runs.dossier import Dossier
 from desktop_app.runs.facts import FactsView, sections_of
 from desktop_app.runs.outcome import FailureCard, ResultsCard
+from desktop_app.runs.pilot_card import PilotCard
+from desktop_app.runs.written import WrittenCard
 from desktop_app.sign import Sign
 
 
@@ -28,13 +32,18 @@ class Overview(QScrollArea):
         self.setAccessibleName(self.tr("Overview of the run"))
         self.failure = FailureCard()
         self.results = ResultsCard()
+        self.pilot = PilotCard()
+        self.chain = ChainCard()
+        self.cache = CacheCard()
+        self.written = WrittenCard()
         self.notices = Notices()
         self.facts = FactsView()
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
         layout.setSpacing(2 * theme.SPACE)
-        for widget in (self.failure, self.results, self.notices, self.facts):
+        cards = (self.failure, self.pilot, self.chain, self.cache, self.written, self.results)
+        for widget in (*cards, self.notices, self.facts):
             layout.addWidget(widget)
         layout.addStretch(1)
         self.setWidget(content)
@@ -43,7 +52,13 @@ class Overview(QScrollArea):
         """`picture` is None until the journal has been read."""
         history = picture.history if picture is not None else History()
         self.failure.show_failure(row.state if picture is not None else "", history)
-        self.results.show_results(row.state, history, has_student=bool(dossier and dossier.student))
+        made_text = row.kind in ("cache", "write")  # they have results of their own, and no held-out figures
+        shown = History() if made_text else history
+        self.results.show_results(row.state, shown, has_student=bool(dossier and dossier.student) and not made_text)
+        self.cache.show_cache(dossier if row.kind == "cache" else None)
+        self.written.show_written(history if row.kind == "write" else History(), dossier)
+        recipe = dossier.recipe if dossier is not None else None
+        self.chain.show_links(links_of(recipe, row.state, history, picture.curves) if picture is not None else [])
         self.notices.set_notices(self._notices(picture, dossier))
         self.facts.setVisible(picture is not None)  # those of another run are gone at once, and their labels used again
         if picture is not None:

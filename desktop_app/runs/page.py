@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from PySide6.QtCore import QPoint, Qt, QTimer
@@ -22,6 +23,8 @@ from PySide6.QtWidgets import (
 
 from core import trash
 from core.library import RunSummary
+from core.recipe import Recipe
+from core.runs import RunFolder
 from core.state import State
 from core.trash import Thrown
 from desktop_app import theme
@@ -35,6 +38,8 @@ from desktop_app.runs.actions import Action, RunActions
 from desktop_app.runs.detail import RunDetail
 from desktop_app.runs.dialogs import TagsDialog, TrashDialog
 from desktop_app.runs.empty import Empty
+from desktop_app.runs.launching import LaunchDialog
+from desktop_app.runs.pilots import pilot_mates
 from desktop_app.runs.table import Column, RunsModel, RunsOrder
 from desktop_app.runs.table_view import RunsTable
 from desktop_app.work import in_background
@@ -45,7 +50,7 @@ IN_SIGHT = ("stop", "resume", "again", "edit")  # actions with a button of their
 FIRST_TO_GO = ("again", "edit")  # to the menu alone, where the page is narrow
 NARROW = 1000  # px
 IN_MENU = (
-    "stop", "resume", "", "again", "edit", "", "rename", "tags", "up", "down", "", "folder", "copy", "", "discard", "delete",
+    "stop", "resume", "launch", "", "again", "edit", "", "rename", "tags", "up", "down", "", "folder", "copy", "", "discard", "delete",
 )  # fmt: skip
 
 
@@ -158,9 +163,11 @@ class RunsPage(Page):
         self.run_actions.refused.connect(lambda: self._show_rows(self.context.live.rows))
         self.run_actions.rename_wanted.connect(lambda run: self._edit(run, Column.NAME))
         self.run_actions.tags_wanted.connect(self._ask_tags)
+        self.run_actions.launch_wanted.connect(self._open_launch)
         self.detail.action_wanted.connect(self._perform_on_picked)
         self.detail.untick_wanted.connect(lambda: self.model.set_ticked([]))
         self.detail.run_wanted.connect(self._want)
+        self.detail.drawn_changed.connect(self._watch)
         self.remove.clicked.connect(lambda: self.perform(self._removing()))
         self.more.clicked.connect(lambda: self._open_menu(self.more.mapToGlobal(self.more.rect().bottomLeft())))
         self.empty.acted.connect(self._act_on_emptiness)
@@ -233,7 +240,7 @@ class RunsPage(Page):
             self._want(self._wanted)
         elif rows and not self.table.currentIndex().isValid():
             self._pick_something()
-        self.detail.show_run(self.model.row_of(self.table.current()))  # nothing while the filter hides them all
+        self._show_detail(self.model.row_of(self.table.current()))  # nothing while the filter hides them all
         self._update_state()
         self._update_buttons()
 
@@ -255,8 +262,11 @@ class RunsPage(Page):
     def _pick(self, run: str) -> None:
         if run:
             self._picked = run
-        self.detail.show_run(self.model.row_of(run) if run else None)
+        self._show_detail(self.model.row_of(run) if run else None)
         self._watch()
+
+    def _show_detail(self, row: RunSummary | None) -> None:
+        self.detail.show_run(row, pilot_mates(row, self.model.rows()) if row is not None else ())
 
     def _tick(self) -> None:
         rows = [row for run in self.model.ticked if (row := self.model.row_of(run)) is not None]
@@ -266,7 +276,7 @@ class RunsPage(Page):
     def _watch(self) -> None:
         """Follow the journals of what is on screen."""
         current = self.table.current()
-        runs = dict.fromkeys([*self.model.ticked, *([current] if current else [])])
+        runs = dict.fromkeys([*self.model.ticked, *self.detail.drawn(), *([current] if current else [])])
         self.context.live.watch(self, runs if self._on_screen else ())
 
     def _advance(self, run: str, picture: Picture) -> None:
@@ -379,6 +389,9 @@ class RunsPage(Page):
         if name == "student":
             if (student := self.detail.student()) is not None:
                 self.run_actions.show_folder(student)
+        elif name == "written":
+            if (file := self.detail.written_file()) is not None:
+                self.run_actions.show_folder(file.parent)
         elif why := self._action(name).why_not([row]):
             self.context.say(why, "warning")
         else:
@@ -441,6 +454,18 @@ class RunsPage(Page):
     def _set_tags(self, tags: dict[str, tuple[str, ...]]) -> None:
         for run, of_it in tags.items():
             self.model.set_tags(run, of_it)
+
+    def _open_launch(self, row: RunSummary, recipe: Recipe) -> None:
+        folder = RunFolder(self.context.home.runs / row.id)
+        dialog = LaunchDialog(folder, row.name, recipe, waits=row.state == State.QUEUED, parent=self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.saved.connect(lambda where: self._launch_saved(row, where))
+        dialog.troubled.connect(self.context.trouble)
+        dialog.open()
+
+    def _launch_saved(self, row: RunSummary, where: Path) -> None:
+        self.context.live.look()
+        self.context.say(self.tr("The files that start “%s” are in %s") % (row.name, where), "good")
 
     def _open_trash(self) -> None:
         def show(thrown: list[Thrown]) -> None:

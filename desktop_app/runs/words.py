@@ -56,11 +56,27 @@ def pair_text(row: RunSummary) -> str:
         return translate("runs", "evaluation")
     if row.kind == "measure":
         return translate("runs", "measurement")
+    if row.kind == "cache":
+        return translate("runs", "%s → answers") % (model_name(row.teacher) or DASH)
+    if row.kind == "write":
+        return translate("runs", "%s → text") % (model_name(row.teacher) or DASH)
     teacher = count_text(row.teacher_parameters) if row.teacher_parameters else model_name(row.teacher)
     student = count_text(row.student_parameters) if row.student_parameters else wish_text(row.student)
     if not student:
         return teacher or DASH
     return f"{teacher} → {student}" if teacher else student
+
+
+def kind_word(kind: str) -> str:
+    words: dict[str, str] = {
+        "distill": translate("runs", "Distillation"),
+        "chain": translate("runs", "Chain of distillations"),
+        "cache": translate("runs", "Cached answers"),
+        "write": translate("runs", "Teacher-written text"),
+        "evaluate": translate("runs", "Evaluation"),
+        "measure": translate("runs", "Measurement"),
+    }
+    return words.get(kind, translate("runs", "Run"))
 
 
 def wish_text(student: str | None) -> str:
@@ -91,6 +107,9 @@ def phase_line(state: str, history: History) -> str:
     step = history.steps[-1] if history.steps else None
     phase = history.phase[:1].upper() + history.phase[1:]
     parts = [phase] if phase and state in (State.RUNNING, State.STOPPING) else []
+    if history.links and state != State.FINISHED:
+        link = history.links[-1]
+        parts.insert(0, translate("runs", "link %d of %d") % (link.number, link.count))
     if step is not None:
         total = f"/{history.plan.steps:,}" if history.plan else ""
         parts.append(translate("runs", "step %s") % f"{step.step:,}{total}")

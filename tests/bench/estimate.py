@@ -1,4 +1,4 @@
-"""Estimate against truth on five real configurations: peak memory, time and speed of short runs on the CPU.
+"""Estimate against truth on real configurations: peak memory, time and speed of short runs on the CPU.
 
     python tests/bench/estimate.py [--only NAME]
 
@@ -40,6 +40,15 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "batch_tokens": 8192,
         "gradient_checkpointing": True,
     },
+    "from a cache, 8 blocks of 512": {"student": "0.4x", "batch_tokens": 4096, "source": "cache"},
+    "clipped KL, 8 blocks of 512": {"student": "0.4x", "batch_tokens": 4096, "objective": "top_p"},
+    "hidden states and relations, 8 blocks of 512": {
+        "student": "0.4x",
+        "batch_tokens": 4096,
+        "objective": "hidden",
+        "relation_weight": 0.1,
+    },
+    "on-policy, 8 blocks of 512": {"student": "0.4x", "batch_tokens": 4096, "source": "on-policy"},
 }
 STEPS = 4
 

@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from core import events as ev
 from core import runner, runs
 from core.cli import COMMANDS, main
 from core.cli.curve import Line, chart
+from core.cli.report import outcome, step_text
 from core.distill import DistillRecipe
 from core.errors import Trouble
 from core.evaluate import EvaluateRecipe
 from core.home import Home
+from core.journal import JournalWriter
 from core.numbers import bytes_text, count_text, duration_text, parse_count
+from core.objectives import OBJECTIVES
 from core.runs import RunFolder
 from core.state import State
 
@@ -423,6 +427,37 @@ def test_flags_speak_human_numbers() -> None:
     )
 
 
+def test_several_teachers_objective_source_and_processes_are_said_as_flags() -> None:
+    words = "--teacher A --teacher B --teacher C --teacher-weights 0.5,0.3,0.2 --mixture mean --student 1M --data d --tokens 1M"
+    more = "--objective jsd --jsd-beta 0.3 --source on-policy --on-policy-share 0.25 --launch accelerate --processes 2"
+    recipe = recipe_of([*words.split(), *more.split()])
+    assert recipe.teachers == ("A", "B", "C")
+    assert recipe.teacher_weights == (0.5, 0.3, 0.2)
+    assert (recipe.objective, recipe.jsd_beta) == ("jsd", 0.3)
+    assert (recipe.source, recipe.on_policy_share) == ("on-policy", 0.25)
+    assert (recipe.launch, recipe.processes) == ("accelerate", 2)
+    assert recipe_of(["--teacher", "A", "--more-teachers", "B", *words.split()[6:]]).more_teachers == ("B",)
+
+
+def test_the_help_says_what_each_objective_and_source_is_good_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["distill", "--help"])
+    shown = capsys.readouterr().out
+    for name, facts in OBJECTIVES.items():
+        assert any(line.split(maxsplit=1) == [name, facts.advice] for line in shown.splitlines())
+    assert (
+        len(shown[: shown.index("everywhere:")].splitlines()) < 12
+    )  # settings are told in groups, not all in one line
+    titles = (
+        "the student:",
+        "the objective:",
+        "the source of what is learnt:",
+        "several teachers:",
+        "devices and processes:",
+    )
+    assert [shown.index(title) for title in titles] == sorted(shown.index(title) for title in titles)
+
+
 def test_flags_go_before_the_recipe_file_and_a_new_student_drops_the_settled_shape(text: Path, tmp_path: Path) -> None:
     shape = {"model_type": "llama", "layers": 1, "hidden": 8, "heads": 1, "kv_heads": 1, "head_dim": 8}
     shape |= {"intermediate": 8, "vocabulary": 8, "context": 8, "tied": True}
@@ -447,6 +482,8 @@ def test_flags_go_before_the_recipe_file_and_a_new_student_drops_the_settled_sha
         (["show", "no-such-run"], "no-such-run"),
         (["distil"], "distil"),
         (["plan"], "--student"),
+        (["plan", "--student", "1M", "--source", "memory"], "memory"),
+        (["distill", "--teacher-weights", "0.5;0.5"], "0.5;0.5"),
     ],
 )
 def test_bad_input_is_told_in_words_and_as_json(
@@ -519,6 +556,49 @@ def test_a_plan_without_a_teacher_names_the_band_to_scripts_and_people(
     told = capsys.readouterr().out
     assert "875M" in told
     assert "arXiv 2311.07052" in told
+
+
+def test_a_plan_shows_what_each_source_and_objective_takes(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["plan", "--student", "350M", "--device", "cpu", "--objective", "sinkhorn"]
+    assert main([*asked, "--json"]) == 0
+    answer = last_line(capsys)
+    assert (answer["objective"], answer["lesson_source"]) == ("sinkhorn", "corpus")
+    choices = {choice["name"]: choice for choice in answer["sources"]}
+    assert choices["corpus"]["seconds"] == answer["estimate"]["seconds"]
+    assert "more of the teacher" in choices["cache"]["why_not"]
+    assert len(answer["objectives"]) == len(OBJECTIVES)
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    assert "sinkhorn *" in told
+    assert "on-policy" in told
+    assert main(["plan", "--student", "350M", "--device", "cpu", "--source", "cache", "--json"]) == 0
+    assert "cache" in {part["name"] for part in last_line(capsys)["estimate"]["disk"]}
+
+
+def test_a_run_says_what_it_learnt_of_whom(home: Home, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = a_distillation(text, objective="jsd", source="on-policy", on_policy_share=0.25, more_teachers=("/t/other",))
+    run = runs.new_run(home, asked)
+    with JournalWriter(run.journal) as journal:
+        for step in (1, 2):
+            values = {"ce": 2.0, "kd": 1.0, "total": 1.7, "grad_norm": 1.0, "tokens_per_second": 1.0, "memory_bytes": 1}
+            parts = {"hidden": 0.25, "balance": 1.5}
+            journal.append(
+                ev.StepLogged(step=step, tokens=step, lr=0.1, seconds=1.0, **values, parts=parts, generated=0.4)
+            )
+        journal.append(ev.ChoiceMade("cache", "/kept/answers", "nobody had kept these answers"))
+        journal.append(ev.RunFinished({}))
+    assert main(["show", run.id]) == 0
+    told = capsys.readouterr().out
+    assert "Generalized JSD of" in told
+    assert "other, 50% of the loss. The student's own words, in 25% of the blocks: /kept/answers." in " ".join(
+        told.split()
+    )
+    assert "hidden 0.250" in told  # where its curve ends
+    facts = outcome(run, run.history(), run.state())
+    assert (facts["objective"], facts["source"], facts["generated"]) == ("jsd", "on-policy", 0.4)
+    assert facts["parts"] == {"ce": 2.0, "kd": 1.0, "hidden": 0.25, "balance": 1.5}
+    assert "hidden 0.250" in step_text(run.history())
+    assert "40% its own words" in step_text(run.history())
 
 
 def test_inspect_tells_parameters_to_scripts(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

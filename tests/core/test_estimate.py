@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import defaults
+import core.estimate
+from core import defaults, memory
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel
 from core.estimate import cache_bytes_per_token, choices, estimate, flops_per_token
-from core.memory import Cast, Memory, Size, activation_bytes_per_token, training_memory
+from core.memory import Cast, Memory, Size, activation_bytes_per_token, chunk, training_memory
 from core.shapes import KNOWN_FAMILIES, shape_of
 from core.speed import Figure, compute_speed, memory_bandwidth, parameters_for_speed
 
@@ -96,16 +98,16 @@ def test_activations_are_what_autograd_keeps(family: str, bf16: bool) -> None:
 
 
 def test_training_holds_sixteen_bytes_for_each_parameter_of_the_student() -> None:
-    memory = memory_of()
-    own = sum(part(memory.fixed, name) for name in ("student weights", "gradients", "optimizer"))
+    held = memory_of()
+    own = sum(part(held.fixed, name) for name in ("student weights", "gradients", "optimizer"))
     assert own == 16 * STUDENT.parameters
-    assert part(memory.fixed, "teacher weights") == 4 * TEACHER.parameters
+    assert part(held.fixed, "teacher weights") == 4 * TEACHER.parameters
 
 
 def test_bf16_halves_the_teacher_and_adds_copies_of_the_student() -> None:
-    memory = memory_of("cuda:0")
-    assert part(memory.fixed, "teacher weights") == 2 * TEACHER.parameters
-    assert part(memory.fixed, "bf16 copies") == 2 * STUDENT.parameters
+    held = memory_of("cuda:0")
+    assert part(held.fixed, "teacher weights") == 2 * TEACHER.parameters
+    assert part(held.fixed, "bf16 copies") == 2 * STUDENT.parameters
 
 
 def test_without_a_teacher_no_memory_goes_to_one() -> None:
@@ -113,7 +115,7 @@ def test_without_a_teacher_no_memory_goes_to_one() -> None:
     alone = estimate(recipe(use_teacher=False), TEACHER, STUDENT, CPU)
     assert part(guided.memory, "teacher weights") > 0
     assert part(alone.memory, "teacher weights") == 0
-    assert part(alone.memory, "logits") < part(guided.memory, "logits") / 2
+    assert part(alone.memory, "logits") < part(guided.memory, "logits")
     assert alone.seconds < guided.seconds
 
 
@@ -136,6 +138,213 @@ def test_too_large_a_run_is_said_not_to_fit() -> None:
     small = Device("cpu", "a CPU", 2**30, 2**28, False, "", cores=4)
     assert estimate(recipe(), TEACHER, STUDENT, CPU).fits
     assert not estimate(recipe(), TEACHER, STUDENT, small).fits
+
+
+# --- the loss in chunks -----------------------------------------------------------------------------------------------
+
+
+def chunk_values(objective: str, source: str = "corpus", temperature: float = 1.0, teachers: int = 1) -> float:
+    """The most float32 values that `fused_loss` holds at once for each position of a chunk and each entry: all live storages."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from core.engine.fused import Dense, Rows, fused_loss
+    from core.engine.heads import Head
+    from core.engine.losses import AdaptiveClip
+    from core.engine.rows import RowLoss, TopK
+
+    class Live(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: dict[int, int] = {}
+            self.peak = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            made = function(*args, **(kwargs or {}))
+            for tensor in torch.utils._pytree.tree_leaves(made):
+                if isinstance(tensor, torch.Tensor):
+                    storage = tensor.untyped_storage()
+                    if storage._cdata not in self.sizes:
+                        weakref.finalize(storage, self.sizes.pop, storage._cdata)
+                    self.sizes[storage._cdata] = storage.nbytes()
+            self.peak = max(self.peak, sum(self.sizes.values()))
+            return made
+
+    rows, entries, width, at_once = 256, 2048, 8, 32
+    states, weight = torch.randn(rows, width, requires_grad=True), torch.randn(entries, width, requires_grad=True)
+    loss = RowLoss(objective=objective, temperature=temperature)  # type: ignore[arg-type]
+    loss.clip = AdaptiveClip() if objective == "dac_kl" else None
+    head = Head(weight.detach())
+    teacher: Any = Dense([states.detach()] * teachers, [head] * teachers)
+    if teachers > 1:
+        teacher.weights_NK = torch.full((rows, teachers), 1 / teachers)
+    if source == "cache":
+        top = (states.detach() @ weight.detach().t()).log_softmax(-1).topk(8)
+        teacher = TopK(top.indices, top.values, torch.full((rows,), -3.0))
+    with Live() as live:
+        fused_loss(states, Head(weight), Rows(torch.randint(entries, (rows,)), teacher), loss, at_once)
+    of_head, of_states = entries * width, rows * width
+    return (live.peak / 4 - of_head - of_states) / (at_once * entries)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"temperature": 2.0},
+        {"source": "cache"},
+        {"source": "cache", "temperature": 2.0},
+        *(
+            {"objective": name}
+            for name in ("reverse_kl", "jsd", "skew_kl", "tvd", "top1", "top_p", "dac_kl", "sinkhorn")
+        ),
+    ],
+    ids=str,
+)
+def test_a_chunk_of_the_loss_takes_what_it_is_reckoned_to(asked: dict[str, Any]) -> None:
+    asked = {"objective": "forward_kl"} | asked
+    _, reckoned = chunk(recipe(**asked), (TEACHER,), STUDENT, "cpu")
+    assert reckoned == pytest.approx(chunk_values(**asked), rel=0.15)
+
+
+def test_several_teachers_take_more_of_a_chunk() -> None:
+    mixed = recipe(more_teachers=("other",))
+    _, reckoned = chunk(mixed, (TEACHER, TEACHER), STUDENT, "cpu")
+    assert reckoned == pytest.approx(chunk_values("forward_kl", teachers=2), rel=0.15)
+
+
+def test_the_engine_holds_as_many_rows_at_once_as_are_reckoned_with() -> None:
+    from core.engine import own_words, rows, text, translation
+
+    assert rows.SINKHORN_ROWS == memory.SINKHORN_ROWS
+    assert (translation.CHUNK_ENTRIES, translation.FEWEST_ROWS) == (memory.ALIGNED_SCORES, memory.FEWEST_ALIGNED_ROWS)
+    assert own_words.PROMPT_SHARE == core.estimate.PROMPT_SHARE
+    assert text.MOST_BYTES_PER_TOKEN == core.estimate.MOST_BYTES_PER_TOKEN
+
+
+def test_the_scores_of_a_larger_vocabulary_take_hardly_more_memory() -> None:
+    """All scores of 32 blocks at once would be 1 GB at a vocabulary of 4096, and 37 GB at 152 064."""
+    asked = {"micro_batch": 32, "batch_tokens": 16384, "sequence_length": 512}
+    for vocabulary in (4096, 152_064):
+        large = Size.of_config(llama(hidden=96, vocabulary=vocabulary))
+        cost = estimate(recipe(**asked), large, large, CPU)
+        head = 4 * 96 * vocabulary
+        assert part(cost.memory, "logits") < head + 6 * 4 * max(2**22, 64 * vocabulary)
+
+
+def test_a_larger_chunk_takes_more_memory() -> None:
+    small, large = (estimate(recipe(chunk_rows=rows), TEACHER, STUDENT, CPU) for rows in (64, 256))
+    assert part(large.memory, "logits") > 2 * part(small.memory, "logits")
+
+
+# --- where the tokens come from ---------------------------------------------------------------------------------------
+
+LARGE = Size.of_config(llama(hidden=1536, layers=24, intermediate_size=4096, num_attention_heads=48))
+
+
+def test_a_cache_keeps_the_teacher_out_of_training_and_time() -> None:
+    online, cached = (
+        estimate(recipe(source=source), LARGE, STUDENT, CPU, cached=source == "cache") for source in ("corpus", "cache")
+    )
+    assert part(cached.memory, "teacher weights") == 0
+    assert cached.memory_bytes < online.memory_bytes
+    assert cached.seconds < online.seconds / 3
+    assert {each.name for each in cached.time} == {"training", "other"}
+    assert part(cached.disk, "cache") == 0  # it is there already
+
+
+def test_a_cache_that_has_yet_to_be_made_costs_a_pass_of_the_teacher_and_disk() -> None:
+    asked = recipe(source="cache", top_k=50, tokens=10_000_000, init="scratch")
+    cost = estimate(asked, LARGE, STUDENT, CPU, text_bytes=4_000_000)
+    capture = next(each.seconds for each in cost.time if each.name == "capture")
+    forward = 1_000_000 * flops_per_token(LARGE, cost.choices.sequence_length, 1)
+    assert capture == pytest.approx(forward / compute_speed(CPU, False).value)
+    assert part(cost.disk, "cache") == pytest.approx(1_000_000 * 125, rel=0.02)  # bytes a token, as measured at k = 50
+    assert cost.memory_bytes > 4 * (LARGE.parameters + STUDENT.parameters)  # both are there while it asks
+    assert "asking the teacher" in next(each.reason for each in cost.memory if each.name == "other phases")
+
+
+def test_a_cache_grows_with_k_and_with_large_vocabularies() -> None:
+    small, large = (cache_bytes_per_token(k, 4096, "bucket") for k in (10, 100))
+    assert large == pytest.approx(10 * small, rel=0.1)
+    assert cache_bytes_per_token(50, 152_000, "bucket") > cache_bytes_per_token(50, 4096, "bucket")
+    assert cache_bytes_per_token(50, 4096, "sample") < cache_bytes_per_token(50, 4096, "bucket")
+
+
+def test_on_policy_takes_longer_the_more_the_student_writes() -> None:
+    few, many = (
+        estimate(recipe(source="on-policy", on_policy_share=share), TEACHER, STUDENT, CPU) for share in (0.25, 1.0)
+    )
+    online = estimate(recipe(), TEACHER, STUDENT, CPU)
+    assert online.seconds < few.seconds < many.seconds
+    assert online.tokens_per_second > many.tokens_per_second
+    mixed = estimate(recipe(source="on-policy", objective="reverse_kl", teacher_mix=0.2), LARGE, STUDENT, CPU)
+    alone = estimate(recipe(source="on-policy", objective="reverse_kl"), LARGE, STUDENT, CPU)
+    assert mixed.seconds > alone.seconds
+
+
+def test_a_measured_speed_has_the_writing_in_it() -> None:
+    asked = recipe(tokens=4_096_000, source="on-policy")
+    cost = estimate(asked, TEACHER, STUDENT, CPU, measured_tokens_per_second=1000)
+    assert cost.tokens_per_second == pytest.approx(1000)
+    assert sum(each.seconds for each in cost.time if each.name in ("training", "writing")) == pytest.approx(
+        4096, rel=0.1
+    )
+
+
+# --- teachers and devices ---------------------------------------------------------------------------------------------
+
+
+def test_several_teachers_add_up() -> None:
+    one = estimate(recipe(), TEACHER, STUDENT, CPU)
+    three = estimate(recipe(), TEACHER, STUDENT, CPU, further=[TEACHER, LARGE])
+    assert part(three.memory, "teacher weights") == 4 * (2 * TEACHER.parameters + LARGE.parameters)
+    training = [next(each.seconds for each in cost.time if each.name == "training") for cost in (one, three)]
+    assert training[1] > training[0] + 1_000_000 * flops_per_token(LARGE, 512, 1) / compute_speed(CPU, False).value
+
+
+@pytest.mark.parametrize(("precision", "each"), [("float32", 4), ("bfloat16", 2), ("int8", 1.0625), ("int4", 0.5625)])
+def test_the_teachers_precision_is_that_of_its_layers(precision: str, each: float) -> None:
+    rest = 2 if precision == "bfloat16" else 4
+    expected = each * TEACHER.non_embedding + rest * (TEACHER.parameters - TEACHER.non_embedding)
+    assert part(memory_of(teacher_precision=precision).fixed, "teacher weights") == round(expected)
+
+
+def test_a_teacher_on_a_device_of_its_own_takes_nothing_here() -> None:
+    assert part(memory_of("cuda:0", teacher_device="cuda:1").fixed, "teacher weights") == 0
+    assert part(memory_of("cuda:0", teacher_device="cuda:0").fixed, "teacher weights") > 0
+
+
+def test_memory_is_that_of_one_process_and_a_cpu_must_hold_them_all() -> None:
+    two = recipe(processes=2, launch="accelerate", batch_tokens=4096, sequence_length=512, micro_batch=4)
+    cost = estimate(two, TEACHER, STUDENT, CPU)
+    assert part(cost.memory, "gradients") == 8 * STUDENT.parameters  # DDP's buckets hold them once more
+    just = Device("cpu", "a CPU", 16 * 2**30, int(1.5 * cost.memory_bytes), False, "", cores=4)
+    assert not estimate(two, TEACHER, STUDENT, just).fits
+    assert estimate(recipe(), TEACHER, STUDENT, just).fits
+    assert "each of 2 processes" in cost.sentence
+    assert any("share this CPU" in assumption for assumption in cost.assumptions)
+
+
+def test_gpus_share_the_time_of_a_run() -> None:
+    asked = {"tokens": 10**9, "batch_tokens": 2**20, "sequence_length": 512, "micro_batch": 32}
+    one = estimate(recipe(**asked), LARGE, STUDENT, GPU)
+    four = estimate(recipe(**asked, processes=4, launch="accelerate"), LARGE, STUDENT, GPU)
+    assert four.tokens_per_second == pytest.approx(4 * one.tokens_per_second)
+
+
+def test_fsdp_shares_the_students_weights_and_moments() -> None:
+    fsdp = memory_of("cuda:0", processes=4, launch="accelerate", strategy="fsdp")
+    own = sum(part(fsdp.fixed, name) for name in ("student weights", "gradients", "optimizer"))
+    assert own == pytest.approx(16 * STUDENT.parameters / 4, abs=4)
+
+
+def test_states_and_relations_are_kept_beside_the_activations() -> None:
+    plain, hidden, relations = (
+        memory_of(**changes).activations_per_block for changes in ({}, {"hidden_weight": 1.0}, {"relation_weight": 1.0})
+    )
+    assert hidden >= plain + 4 * 256 * 6 * 192  # every layer of the teacher
+    assert relations >= plain + 6 * 4 * 6 * 256**2  # queries, keys and values of both; six heads
 
 
 # --- models of which less is known ------------------------------------------------------------------------------------

@@ -114,8 +114,10 @@ def test_objectives_and_sources_are_tried_alike(home: Home, teachers: list[Path]
     recipes = [recipe_of(run) for run in made]
     assert [recipe.objective for recipe in recipes] == ["forward_kl", "jsd", "tvd"]
     assert len({recipe.model_copy(update={"objective": "x", "name": ""}) for recipe in recipes}) == 1
-    made = make_pilot(home, asked(teachers[0], text), "source", ["corpus", "on-policy"], 50_000)
+    on_policy = asked(teachers[0], text, source="on-policy", on_policy_share=0.7)
+    made = make_pilot(home, on_policy, "source", ["corpus", "on-policy"], 50_000)
     assert [recipe_of(run).source for run in made] == ["corpus", "on-policy"]
+    assert [recipe_of(run).on_policy_share for run in made] == [0.5, 0.7]  # the corpus asks for none
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_all_is_checked_before_the_first_folder_is_written(
     home: Home, teachers: list[Path], text: Path, field: Any, values: list[str], words: str
 ) -> None:
     with pytest.raises(BadRecipe, match=words):
-        make_pilot(home, asked(teachers[0], text, source="cache"), field, values, 50_000)
+        make_pilot(home, asked(teachers[0], text, source="cache", top_k=5), field, values, 50_000)
     assert list(home.runs.iterdir()) == []
 
 

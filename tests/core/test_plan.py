@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+import core.settle
 import core.target
 import core.teachers
 from core import events as ev
+from core.cache import Manifest, Shard, data_files, teacher_fingerprint, write_manifest
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel, BadRecipe
 from core.estimate import Figure
 from core.home import Home
 from core.journal import JournalWriter
-from core.models import entry_of, expected_tensors
+from core.models import entry_of, expected_tensors, tokenizer_identity
+from core.objectives import OBJECTIVES
 from core.plan import Plan, beside, parse_target, plan, rank_teachers, settle
 from core.runs import new_run
 from core.shapes import config_for, count_parameters, shape_of, validate_cut
@@ -330,15 +333,215 @@ def test_a_teacher_smaller_than_its_student_is_refused(teacher: Path, text: Path
     assert "about 25M" in said
 
 
-def test_different_tokenizers_are_refused_unless_the_teacher_is_silent(
-    teacher: Path, tmp_path: Path, text: Path
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A student of another tokenizer than the teacher's."""
+    return save(tmp_path / "foreign", llama(hidden=96), letters="hgfedcba")
+
+
+def test_texts_are_compared_where_the_tokenizers_differ(home: Home, teacher: Path, foreign: Path, text: Path) -> None:
+    settled = settle(recipe_for(teacher, text, student=str(foreign)))
+    assert settled.objective == "gold"
+    assert settle(settled) == settled
+    assert settle(recipe_for(teacher, text, student=str(foreign), use_teacher=False)).objective == "forward_kl"
+    made = plan(home, parse_target(str(foreign)), teacher, data=[str(text)])
+    assert made.objective == "gold"
+    assert "different tokenizers" in made.objective_sentence
+    assert (made.pair[0].what, made.pair[0].verdict) == ("tokenizer", "warning")
+    assert made.problems == ()
+    against = {choice.name: choice.why_not for choice in made.objectives}
+    assert [name for name, why in against.items() if why is None] == ["uld", "gold"]
+    assert "Choose gold or uld" in str(against["jsd"])
+
+
+@pytest.mark.parametrize("changes", [{"objective": "jsd"}, {"source": "cache"}, {"source": "on-policy"}], ids=str)
+def test_distributions_of_different_tokenizers_are_not_compared(
+    teacher: Path, foreign: Path, text: Path, changes: dict[str, Any]
 ) -> None:
-    student = save(tmp_path / "foreign", llama(hidden=96), letters="hgfedcba")
-    recipe = recipe_for(teacher, text, student=str(student))
-    said = refusal(recipe)
-    assert "foreign" in said
-    assert "different tokenizers" in said
-    assert settle(recipe.model_copy(update={"use_teacher": False})).init == "existing"
+    said = refusal(recipe_for(teacher, text, student=str(foreign), **changes))
+    assert "objective: foreign and its teacher teacher have different tokenizers" in said
+    assert "Choose gold or uld" in said
+
+
+def test_states_of_different_tokenizers_are_not_compared(teacher: Path, foreign: Path, text: Path) -> None:
+    assert "hidden_weight: foreign" in refusal(recipe_for(teacher, text, student=str(foreign), hidden_weight=1.0))
+
+
+# --- what stands against an objective, a source, teachers or devices --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"on_policy_share": 0.7}, "on_policy_share", "means nothing with the source corpus"),
+        (
+            {"on_policy_share": 0.7, "source": "cache"},
+            "on_policy_share",
+            "a cache has no answers to what it would write",
+        ),
+        ({"new_tokens": 20}, "new_tokens", "Choose on-policy"),
+        ({"teacher_mix": 0.2}, "teacher_mix", "the source must be on-policy"),
+        ({"cache": "kept", "source": "on-policy"}, "cache", "On-policy needs the teacher itself"),
+        ({"cache": "kept"}, "cache", "the source is corpus"),
+        ({"cache": "nowhere", "source": "cache"}, "cache", "There is no folder"),
+        ({"source": "cache", "objective": "sinkhorn"}, "objective", "more of the teacher than a cache keeps"),
+        ({"source": "cache", "objective": "jsd", "tail": "sample"}, "tail", "biased on classes drawn at random"),
+        ({"source": "cache", "top_k": 600}, "top_k", "more than the 9 that teacher has"),
+        ({"source": "on-policy", "objective": "gold"}, "source", "reads the text as it stands"),
+        ({"answers_only": True}, "answers_only", "has no answers to learn"),
+        ({"chunk_rows": 10**9}, "chunk_rows", "65,536 at most"),
+        ({"teacher_weights": (0.5, 0.5)}, "teacher_weights", "2 weights for 1 teachers"),
+        ({"teacher_device": "cuda:7"}, "teacher_device", "no cuda:7 on this machine"),
+        ({"processes": 2}, "launch", "started by accelerate"),
+        ({"processes": 2, "launch": "accelerate", "teacher_device": "cpu"}, "teacher_device", "beside 2 processes"),
+        ({"teacher_precision": "int8"}, "teacher_precision", "can't be cut out of weights in int8"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_said_before_the_run(
+    teacher: Path, text: Path, changes: dict[str, Any], field: str, words: str
+) -> None:
+    said = refusal(recipe_for(teacher, text, **changes))
+    assert any(line.startswith(f"{field}: ") and words in line for line in said.splitlines()), said
+
+
+def test_weights_of_teachers_are_numbers(teacher: Path, text: Path) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        recipe_for(teacher, text, teacher_weights=(float("nan"),))
+
+
+def test_a_quantized_teacher_needs_its_package(teacher: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = recipe_for(teacher, text, init="scratch", teacher_precision="int4")
+    monkeypatch.setattr(core.settle, "find_spec", lambda name: None)
+    assert "pip install bitsandbytes" in refusal(asked)
+    monkeypatch.setattr(core.settle, "find_spec", lambda name: object())
+    assert settle(asked).teacher_precision == "int4"
+
+
+def test_states_of_an_unknown_architecture_are_not_followed(tmp_path: Path, text: Path) -> None:
+    unknown = save(tmp_path / "unknown", {"model_type": "mamba3", "vocab_size": 9})
+    student = save(tmp_path / "a copy", {"model_type": "mamba3", "vocab_size": 9})
+    said = refusal(recipe_for(unknown, text, student=str(student), objective="hidden"))
+    assert "objective: The parts of unknown (mamba3) are not known here" in said
+    assert "relation_weight: " in refusal(recipe_for(unknown, text, student=str(student), relation_weight=1.0))
+
+
+def test_further_teachers_become_whole_paths_and_are_looked_at(
+    teacher: Path, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = save(tmp_path / "second", llama(layers=5))
+    small = save(tmp_path / "small", llama(hidden=48, layers=1))
+    other = save(tmp_path / "other", llama(), letters="hgfedcba")
+    monkeypatch.chdir(tmp_path)
+    settled = settle(recipe_for(teacher, text, more_teachers=("second",)))
+    assert settled.more_teachers == (str(second),)
+    for name, words in ((small, "fewer than the student's"), (other, "another tokenizer"), (teacher, "named twice")):
+        said = refusal(recipe_for(teacher, text, more_teachers=(str(name),)))
+        assert said.startswith("more_teachers: ")
+        assert words in said
+    with pytest.raises(BadModel, match="nowhere"):
+        settle(recipe_for(teacher, text, more_teachers=("./nowhere",)))
+
+
+def kept_answers(folder: Path, teacher: Path, text: Path, **changes: Any) -> Path:
+    """A cache of the teacher's answers to the text, whose one shard is no real one: nothing here reads answers."""
+    folder.mkdir(parents=True)
+    (folder / "part-00000.bin").write_bytes(b"answers")
+    fields: dict[str, Any] = {
+        "teacher": str(teacher),
+        "teacher_name": teacher.name,
+        "teacher_fingerprint": teacher_fingerprint(teacher),
+        "tokenizer": tokenizer_identity(teacher),
+        "start": None,
+        "end": None,
+        "vocabulary": 9,
+        "top_k": 5,
+        "sequence_length": 256,
+        "longest": 20,
+        "data": data_files((str(text),)),
+        "created": 1.0,
+        "documents": 3,
+        "tokens": 1200,
+        "rows": 1000,
+        "bytes": 7,
+        "shards": (Shard(file="part-00000.bin", bytes=7, blake2b="0" * 64, segments=1),),
+    }
+    write_manifest(folder, Manifest.model_validate(fields | changes))
+    return folder
+
+
+def test_a_named_cache_must_be_of_this_teacher_and_this_text(
+    teacher: Path, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_answers(tmp_path / "kept", teacher, text)
+    monkeypatch.chdir(tmp_path)
+    asked = recipe_for(teacher, text, source="cache", cache="kept", top_k=5)
+    assert settle(asked).cache == str(tmp_path / "kept")
+    retrained = save(tmp_path / "retrained", llama(layers=5))
+    assert "cache: The cache is of another teacher" in refusal(asked.model_copy(update={"teacher": str(retrained)}))
+    assert "temperature: " in refusal(asked.model_copy(update={"temperature": 2.0}))
+    (tmp_path / "kept" / "manifest.json").write_text("{}")
+    assert "cache: " in refusal(asked)
+    text.write_text("Something else altogether.\n", encoding="utf-8")
+    kept_answers(tmp_path / "older", teacher, text)
+    text.write_text("Something else again, and longer.\n", encoding="utf-8")
+    assert "data: " in refusal(asked.model_copy(update={"cache": "older"}))
+
+
+def test_answers_that_are_kept_already_cost_nothing_more(home: Home, teacher: Path, tmp_path: Path, text: Path) -> None:
+    asked: dict[str, Any] = {"data": [str(text)], "tokens": 10**6, "source": "cache", "top_k": 5}
+    first = plan(home, parse_target("0.4x"), teacher, **asked)
+    kept_answers(home.caches / "made before", teacher, text)
+    again = plan(home, parse_target("0.4x"), teacher, **asked)
+    assert "capture" in {part.name for part in first.estimate.time}
+    assert "capture" not in {part.name for part in again.estimate.time}
+    assert again.estimate.disk_bytes < first.estimate.disk_bytes
+
+
+def test_a_plan_compares_every_source_and_objective(home: Home, teacher: Path, text: Path) -> None:
+    made = plan(home, parse_target("0.4x"), teacher, data=[str(text)], tokens=10**6, top_k=5)
+    assert [choice.name for choice in made.sources] == ["corpus", "cache", "on-policy"]
+    corpus, cache, written = made.sources
+    assert (corpus.seconds, corpus.memory_bytes) == (made.estimate.seconds, made.estimate.memory_bytes)
+    assert cache.memory_bytes < corpus.memory_bytes
+    assert cache.disk_bytes > corpus.disk_bytes
+    assert written.seconds > corpus.seconds
+    assert [choice.why_not for choice in (*made.sources, *made.objectives)] == [None] * 17
+    assert {choice.name for choice in made.objectives} == set(OBJECTIVES)
+    sinkhorn = next(choice for choice in made.objectives if choice.name == "sinkhorn")
+    assert sinkhorn.seconds > corpus.seconds
+
+
+def test_a_plan_says_why_a_choice_cannot_be_had(home: Home, teacher: Path, text: Path) -> None:
+    made = plan(home, parse_target("0.4x"), teacher, data=[str(text)], objective="sinkhorn")
+    against = {choice.name: choice.why_not for choice in made.sources}
+    assert against["corpus"] is against["on-policy"] is None
+    assert "Sinkhorn needs more of the teacher than a cache keeps" in str(against["cache"])
+    cached = plan(home, parse_target("0.4x"), teacher, data=[str(text)], source="cache", top_k=5)
+    reasons = {choice.name: choice.why_not for choice in cached.objectives}
+    assert reasons["jsd"] is None
+    assert "more of the teacher" in str(reasons["hidden"])
+
+
+def test_a_trouble_elsewhere_stands_against_no_choice(home: Home, teacher: Path) -> None:
+    made = plan(home, parse_target("0.4x"), teacher, on_policy_share=0.7, sequence_length=300, top_k=5)
+    assert {problem.field for problem in made.problems} == {"on_policy_share", "sequence_length"}
+    assert {choice.why_not for choice in (*made.sources, *made.objectives)} == {None}
+
+
+def test_a_measured_speed_is_carried_over_to_the_other_choices(home: Home, teacher: Path, text: Path) -> None:
+    asked: dict[str, Any] = {"data": [str(text)], "tokens": 10**7}
+    reckoned = plan(home, parse_target("0.4x"), teacher, **asked)
+    slow = reckoned.estimate.tokens_per_second / 10
+    measured = plan(home, parse_target("0.4x"), teacher, **asked, measured_tokens_per_second=slow)
+    assert measured.estimate.tokens_per_second == pytest.approx(slow)
+    for before, after in zip(reckoned.sources, measured.sources, strict=True):
+        assert 3 * before.seconds < after.seconds < 10.1 * before.seconds
+
+
+def test_a_folder_that_is_no_teacher_is_a_problem_of_the_plan(home: Home, teacher: Path, tmp_path: Path) -> None:
+    made = plan(home, parse_target("0.4x"), teacher, more_teachers=(str(tmp_path / "none"),))
+    assert [problem.field for problem in made.problems] == ["more_teachers"]
 
 
 def test_a_sequence_beyond_the_context_is_refused(teacher: Path, text: Path) -> None:
@@ -402,7 +605,9 @@ def test_paths_in_a_recipe_file_are_read_from_its_folder(
     (folder / "0.4x").mkdir()  # a size all the same
     save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
     monkeypatch.chdir(tmp_path)
-    placed = beside(recipe_for(Path("teacher"), Path("t.txt"), out="../out"), Path("sub"))
+    asked = recipe_for(Path("teacher"), Path("t.txt"), out="../out", cache="kept", more_teachers=("teacher",))
+    placed = beside(asked, Path("sub"))
+    assert (placed.cache, placed.more_teachers) == (str(folder / "kept"), (str(folder / "teacher"),))
     assert placed.teacher == str(folder / "teacher")
     assert (placed.student, placed.data) == ("0.4x", (str(folder / "t.txt"),))
     assert placed.out == str(folder / "../out")

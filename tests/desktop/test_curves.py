@@ -25,7 +25,7 @@ from desktop_app.charts.readout import ROW
 from desktop_app.charts.smoothing import ema
 from desktop_app.charts.spark import paint_spark
 from desktop_app.forms import Choice
-from desktop_app.live import Curves, EvaluationCurve, Picture
+from desktop_app.live import Border, Curves, EvaluationCurve, Picture
 
 EMPTY = np.empty(0)
 
@@ -244,6 +244,64 @@ def test_a_control_run_without_a_teacher_has_no_distillation_line(qtbot: QtBot, 
     assert panel.note.text() == ""
 
 
+def test_further_parts_are_drawn_and_can_be_switched_off_but_never_all(qtbot: QtBot, panel: CurvesPanel) -> None:
+    flat = np.full(200, 0.4)
+    shown(qtbot, panel, a_picture(hidden=flat, relations=flat / 2, odd_part=flat * 2))
+    assert names(panel, "loss") == ["total", "ce", "held_out_ce", "kd", "hidden", "relations", "odd_part"]
+    assert [line.labelled for line in panel.plots["loss"].drawing.lines if line.dots] == [False]  # room for the others
+    assert cells(panel)["Hidden states"] == "0.400"
+    actions = {action.text(): action for action in panel.parts_button.menu().actions()}
+    assert list(actions) == [
+        "Total", "Cross-entropy", "Teacher's part", "Hidden states", "Attention relations", "Odd part"
+    ]  # fmt: skip
+    for text in list(actions)[1:]:
+        actions[text].trigger()
+    qtbot.waitUntil(panel.is_settled)
+    assert names(panel, "loss") == ["total"]
+    assert not actions["Total"].isEnabled()
+    assert "stays" in actions["Total"].toolTip()
+    actions["Hidden states"].trigger()
+    actions["Total"].trigger()
+    shown(qtbot, panel, a_picture("plain"))  # it has no hidden states, and something must be drawn
+    assert names(panel, "loss") == ["total", "ce", "held_out_ce", "kd"]
+
+
+def test_of_several_runs_a_further_part_can_be_chosen(qtbot: QtBot, panel: CurvesPanel) -> None:
+    shown(qtbot, panel, a_picture("a", hidden=np.full(200, 0.4)), a_picture("b"))
+    choose(qtbot, panel, panel.part_choice, "hidden")
+    assert names(panel, "loss") == ["hidden"]
+    assert not panel.parts_button.isVisible()
+    shown(qtbot, panel, a_picture("b"), a_picture("c"))
+    assert names(panel, "loss") == ["total", "total"]
+
+
+def test_own_words_and_balance_have_a_plot_only_where_there_are_any(qtbot: QtBot, panel: CurvesPanel) -> None:
+    shown(qtbot, panel, a_picture())
+    assert not panel.boxes["rates"].isVisible()
+    shown(qtbot, panel, a_picture(generated=np.full(200, 0.52)))
+    assert panel.boxes["rates"].isVisible()
+    assert (panel.boxes["rates"].title.text(), panel.boxes["rates"].value.text()) == ("Own words", "52.0 %")
+    assert cells(panel)["Own words"] == "52.0 %"
+    shown(qtbot, panel, a_picture(generated=np.full(200, 0.52), balance=np.full(200, 1.7)))
+    assert names(panel, "rates") == ["generated", "balance"]
+    shown(qtbot, panel, a_picture("a", generated=np.full(200, 0.5)), a_picture("b", balance=np.full(200, 1.7)))
+    assert names(panel, "rates") == ["generated"]
+
+
+def test_the_links_of_a_chain_are_parted_and_smoothed_apart(qtbot: QtBot, panel: CurvesPanel) -> None:
+    total = np.concatenate([np.full(100, 1.0), np.full(100, 5.0)])
+    picture = a_picture(total=total)
+    borders = (Border(0, 1, 2, "1-2M"), Border(100, 2, 2, "2-1.3M"))
+    picture = dataclasses.replace(picture, curves=dataclasses.replace(picture.curves, borders=borders))
+    shown(qtbot, panel, picture)
+    assert panel.plots["loss"].drawing.marks.borders == ((0.0, "link 1: 2M", ""), (100.0, "link 2: 1.3M", ""))
+    line = panel.plots["loss"].drawing.lines[0]
+    np.testing.assert_allclose(line.shown, total)  # nothing of the first link lingers in the second
+    panel.look_at(101.0)
+    assert "link 2 of 2 begins" in panel.readout.happened
+    panel.grab()
+
+
 # --- states
 
 
@@ -297,7 +355,7 @@ def test_on_a_log_scale_points_not_above_zero_are_told(qtbot: QtBot, panel: Curv
     assert panel.note.text() == ""
     QTest.mouseClick(panel.log_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(panel.is_settled)
-    assert f"Loss, Distillation: {(kd <= 0).sum()}" in panel.note.text()
+    assert f"Loss, Teacher's part: {(kd <= 0).sum()}" in panel.note.text()
     assert panel.plots["loss"].log
     assert not panel.plots["memory"].log
 
@@ -587,7 +645,8 @@ def test_all_values_fit_into_the_read_out(
 def test_csv_has_every_point_as_it_came(qtbot: QtBot, panel: CurvesPanel, tmp_path: Path) -> None:
     total = np.linspace(5, 1, 200)
     total[7] = math.nan
-    shown(qtbot, panel, a_picture("a", total=total), a_picture("b", 100, flops=False))
+    own = np.full(200, 0.5)
+    shown(qtbot, panel, a_picture("a", total=total, generated=own, odd=own), a_picture("b", 100, flops=False))
     with qtbot.waitSignal(panel.exported):
         panel.export(tmp_path / "curves.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "curves.csv").read_text("utf-8-sig"))))
@@ -597,6 +656,12 @@ def test_csv_has_every_point_as_it_came(qtbot: QtBot, panel: CurvesPanel, tmp_pa
     assert trained[7]["total loss (nats/token)"] == ""
     assert trained[0]["memory (bytes)"] == "910000000"
     assert trained[250]["FLOPs"] == ""
+    assert (trained[0]["own words (share of learnt tokens)"], trained[0]["odd"], trained[250]["odd"]) == (
+        "0.5",
+        "0.5",
+        "",
+    )
+    assert "balance (factor)" not in trained[0]
     assert {row["kind"] for row in rows} == {"training", "held-out, student", "held-out, teacher"}
     assert [path.name for path in tmp_path.iterdir()] == ["curves.csv"]
 

@@ -6,11 +6,13 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from made_up import Alive
+from made_up_lessons import chain_run, lesson_run
 from pytestqt.qtbot import QtBot
 
 from core import events as ev
@@ -19,7 +21,7 @@ from core.journal import JournalWriter
 from core.runs import RunFolder
 from core.state import State, fold
 from desktop_app.context import Context
-from desktop_app.live import CurveHistory, LiveRuns, Points
+from desktop_app.live import MOST_PARTS, TRAIN, CurveHistory, LiveRuns, Points
 
 
 def test_a_running_run_is_followed_to_its_end(context: Context, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
@@ -276,3 +278,44 @@ def test_a_run_that_may_not_be_read_is_named(
     monkeypatch.undo()
     qtbot.waitUntil(lambda: len(context.live.rows) == 2 and context.live.notice == "", timeout=5000)
     assert said == []
+
+
+def test_further_parts_of_the_loss_and_own_words_become_curves_and_older_steps_have_none(home: Home) -> None:
+    run = lesson_run(home, steps=20, parts=("hidden", "balance"), source="on-policy")
+    tail = CurveHistory()
+    for event in ev_of(run)[:9]:  # up to the first two steps, as a journal of an older version
+        tail.take(replace(event, parts={}, generated=None) if isinstance(event, ev.StepLogged) else event)
+    assert set(tail.curves().train) == set(TRAIN)
+    before = tail.curves()
+    steps = [event for event in ev_of(run) if isinstance(event, ev.StepLogged)]
+    for event in steps[len(before) :]:
+        tail.take(event)
+    train = tail.curves().train
+    assert set(train) == {*TRAIN, "hidden", "balance", "generated"}
+    assert np.isnan(train["hidden"][: len(before)]).all()
+    assert train["hidden"][-1] == steps[-1].parts["hidden"]
+    assert train["generated"][-1] == steps[-1].generated
+    assert set(before.train) == set(TRAIN)  # what was handed out stays as it was
+    tail.take(ev.RunStarted("cpu", 1, 0.0, resumed_from=18))
+    tail.take(ev.RunStarted("cpu", 1, 0.0, resumed_from=15))
+    assert tail.steps[-1].parts == steps[14].parts
+    assert tail.steps[-1].generated == steps[14].generated
+
+
+def test_a_journal_that_names_parts_without_end_does_not_fill_the_memory() -> None:
+    tail = CurveHistory()
+    for step in range(1, 60):
+        parts = {f"part {step}": 1.0, "ce": 9.0}
+        tail.take(ev.StepLogged(step, step, 1e-3, 1.0, None, 1.0, 1.0, 1.0, 1, 0.1, parts=parts))
+    assert len(tail.points.names) == 10 + MOST_PARTS
+    assert tail.curves().train["ce"][-1] == 1.0
+
+
+def test_a_chain_says_where_its_links_begin(home: Home) -> None:
+    tail = CurveHistory()
+    for event in ev_of(chain_run(home, steps=12)):
+        tail.take(event)
+    assert [(border.step, border.number, border.name) for border in tail.curves().borders] == [
+        (0, 1, "1-2M"),
+        (12, 2, "2-1.3M"),
+    ]

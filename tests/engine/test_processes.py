@@ -109,9 +109,12 @@ def wait_for_step(run: RunFolder, processes: list[multiprocessing.Process], step
     raise AssertionError(f"the run did not come to step {step}: {run.log.read_text()[-3000:]}")
 
 
-def test_two_processes_learn_what_one_learns(home, teacher, data, whole, start):
+def test_two_processes_learn_what_one_learns(home, teacher, data, whole):
+    """Started as the runner does it, by `accelerate launch`."""
     run = new_tiny_run(home, tiny_recipe(teacher, data, processes=2, launch="accelerate"))
-    assert ends_of(start(run, 2)) == [FINISHED, FINISHED], run.log.read_text()
+    enqueue(home, run)
+    assert start_engine(run, "cpu").wait(240) == FINISHED, run.log.read_text()
+    assert not run.queue_entry.exists()
     assert_same_curve(run, whole)
     one, other = history_of(run), history_of(whole)
     assert one.choices["processes"].value == 2
@@ -194,11 +197,3 @@ def test_steps_that_cannot_be_shared_by_the_processes_at_hand_are_refused(home, 
     run = new_tiny_run(home, tiny_recipe(teacher, data, batch_tokens=192))
     assert ends_of(start(run, 2), 60) == [FAILED, FAILED]
     assert "A step of 3 blocks can't be shared by 2 processes" in history_of(run).failure.what
-
-
-def test_the_runner_starts_two_processes_by_accelerate(home, teacher, data, whole):
-    run = new_tiny_run(home, tiny_recipe(teacher, data, processes=2, launch="accelerate"))
-    enqueue(home, run)
-    assert start_engine(run, "cpu").wait(240) == FINISHED, run.log.read_text()
-    assert not run.queue_entry.exists()
-    assert_same_curve(run, whole)

@@ -331,7 +331,7 @@ def test_what_the_teacher_cannot_read_is_left_out_counted_and_said():
     small = translation(MORE, word_piece(), (FRAMED, Framing(None, 1, "test")))
     small.align(*batch.values())
     assert 0 < small.left_out["changed"] < small.tokens
-    unstarted = translation(MORE, PIECES, (FRAMED, Framing(None, 2, "test")))
+    unstarted = translation(MORE, BYTES, (FRAMED, Framing(None, 1, "test")))
     unstarted.align(*batch.values())
     assert unstarted.left_out["start"] > 0
     narrow = translation(MORE, PIECES, (FRAMED, OTHER_FRAMED), padding=(0, 300 - len(PIECES)))
