@@ -225,7 +225,9 @@ def _prompt_and_answer(row: dict[str, Any]) -> list[tuple[str, bool]] | None:
 
 def _prompt_alone(row: Any) -> tuple[str, Spans] | None:
     """A prompt that nobody has answered yet."""
-    said = [row[name] for name in (*PROMPTS, "input") if isinstance(row.get(name), str)] if isinstance(row, dict) else []
+    said = (
+        [row[name] for name in (*PROMPTS, "input") if isinstance(row.get(name), str)] if isinstance(row, dict) else []
+    )
     return ("\n".join(part for part in said if part), ()) if said else None
 
 
