@@ -158,7 +158,12 @@ class Peers:
     # ------------------------------------------------------------------------------------------------------- ending
 
     def begin_to_end(self) -> None:
-        """The main process says the ending itself from now on; waits for ever if a peer's trouble is being said just now."""
+        """The main process says the ending itself from now on; waits for ever if a peer's trouble is being said just now.
+
+        Again after a first ending could not be written (a full disk), it goes straight on.
+        """
+        if self._over.is_set():
+            return
         self._ending.acquire()
         self._over.set()
 
