@@ -30,10 +30,11 @@ from core.errors import BadRecipe, Trouble
 from core.files import read_json, sync_folder, write_json
 from core.home import Home
 from core.models import TokenizerIdentity, inspect_model, same_tokenizer, tokenizer_identity
-from core.objectives import OBJECTIVES
+from core.objectives import OBJECTIVES, objective_words, source_words
 from core.recipe import Problem, Recipe
 
-VERSION = 1
+VERSIONS = {"bucket": 1, "sample": 2}  # of what is written; drawn classes of version 1 lack the teacher's entropy
+NEWEST = max(VERSIONS.values())
 MANIFEST, UNFINISHED, LOCK = "manifest.json", "unfinished.json", "capture.lock"
 SHARDS = "part-*.bin"
 ALL_TOKENS = 2**53  # as a budget: whatever there is
@@ -42,6 +43,10 @@ WHOLE_BYTES = 2**30  # files up to this size are hashed whole
 SAMPLES, SAMPLE_BYTES = 256, 2**20  # of larger ones
 
 SAMPLE_TAIL = "classes drawn at random"
+
+# why a run took the cache that its choice `cache` names
+FOUND_AGAIN, MADE_NOW = "these answers were kept before", "nobody had kept these answers"
+AS_ASKED = "as the recipe says"
 
 
 class BadCache(Trouble):
@@ -55,7 +60,8 @@ class CacheRecipe(Recipe):
 
     teacher: str = Field(description="The teacher's folder.")
     data: tuple[str, ...] = Field(
-        min_length=1, description="Text files or folders of them (plain, Markdown, JSONL with a `text` field)."
+        min_length=1,
+        description="Text files or folders of them: plain, Markdown, or JSON lines with texts (`text`), prompts and answers, or conversations.",
     )
     separator: str | None = Field(
         None,
@@ -178,7 +184,6 @@ class CacheFields(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = VERSION
     teacher: str  # its folder
     teacher_name: str
     teacher_fingerprint: str
@@ -188,6 +193,7 @@ class CacheFields(BaseModel):
     vocabulary: int = Field(ge=1)  # entries that are kept; the teacher's head may have more rows
     top_k: int = Field(ge=1)
     tail: Literal["bucket", "sample"] = "bucket"
+    version: int = Field(default_factory=lambda known: VERSIONS[known.get("tail", "bucket")])
     temperature: float = Field(1.0, gt=0)
     seed: int = 0
     sequence_length: int = Field(ge=2)  # longer documents are cut
@@ -256,7 +262,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadCache(f"{folder} is no cache of answers: it has no {MANIFEST}.", "Choose the folder of a cache.")
     raw = _read_object(folder / MANIFEST)
     checksum = raw.pop("checksum", None)
-    _refuse_newer(raw, folder)
+    _refuse_other_versions(raw, folder)
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
@@ -269,7 +275,7 @@ def read_manifest(folder: Path) -> Manifest:
 def read_unfinished(folder: Path) -> CacheFields:
     """What an unfinished cache is to hold; BadCache if that can't be read."""
     raw = _read_object(folder / UNFINISHED)
-    _refuse_newer(raw, folder)
+    _refuse_other_versions(raw, folder)
     try:
         return CacheFields.model_validate(raw)
     except ValidationError as error:
@@ -332,12 +338,19 @@ def _read_object(file: Path) -> dict[str, Any]:
     return raw
 
 
-def _refuse_newer(raw: dict[str, Any], folder: Path) -> None:
+def _refuse_other_versions(raw: dict[str, Any], folder: Path) -> None:
     version = raw.get("version")
-    if isinstance(version, int) and version > VERSION:
+    if not isinstance(version, int):
+        return
+    if version > NEWEST:
         raise BadCache(
-            f"The cache {folder} has version {version}; this Stillroom reads up to {VERSION}.",
+            f"The cache {folder} has version {version}; this Stillroom reads up to {NEWEST}.",
             "Use the Stillroom that made it, or make the cache again.",
+        )
+    if raw.get("tail") == "sample" and version < VERSIONS["sample"]:
+        raise BadCache(
+            f"The cache {folder} was made by an older Stillroom: with its {SAMPLE_TAIL} it lacks the teacher's entropy.",
+            "Delete it (`stillroom caches --delete`) and make it again.",
         )
 
 
@@ -542,17 +555,19 @@ def cache_problems(recipe: DistillRecipe, cache: CacheFields, teacher_print: str
         found.append(Problem(field=field, text=text))
 
     if teacher_print is not None and teacher_print != cache.teacher_fingerprint:
-        say("cache", f"The cache is of another teacher, {cache.teacher_name}, than {recipe.teacher}; {_NEW_OR_OTHER}")
+        name = "none" if recipe.teacher is None else Path(recipe.teacher).name
+        say("cache", f"The cache is of another teacher, {cache.teacher_name}, than {name}; {_NEW_OR_OTHER}")
     _tokenizer_problems(recipe, cache, say)
     if cache.temperature != recipe.temperature:
         text = f"The cache was made at temperature {cache.temperature:g}, the recipe says {recipe.temperature:g}. "
         say("temperature", text + "Choose the cache's, or make another cache.")
     facts = OBJECTIVES[recipe.objective]
     if not facts.from_cache:
-        text = f"{facts.title} needs more of the teacher than a cache keeps. Choose the corpus as the source, or another objective."
+        text = f"{facts.title} needs more of the teacher than a cache keeps. Choose {source_words('corpus')}, or another objective."
         say("objective", text)
     elif cache.tail == "sample" and not facts.from_sample:
-        text = f"{facts.title} is biased on the cache's {SAMPLE_TAIL}. Choose forward_kl, or make a cache with the tail bucket."
+        text = f"{facts.title} is biased on the cache's {SAMPLE_TAIL}. Choose {objective_words('forward_kl')}, "
+        text += "or make a cache that keeps the mass of the rest (bucket)."
         say("objective", text)
     shape = recipe.shape
     if shape is not None and shape.vocabulary < cache.vocabulary:
@@ -562,7 +577,7 @@ def cache_problems(recipe: DistillRecipe, cache: CacheFields, teacher_print: str
     return found
 
 
-_NEW_OR_OTHER = "choose a cache of this teacher, or let one be made (`stillroom cache`)."
+_NEW_OR_OTHER = "choose a cache of this teacher, or name none, and one is made."
 
 
 def _tokenizer_problems(recipe: DistillRecipe, cache: CacheFields, say: Callable[[str, str], None]) -> None:

@@ -141,10 +141,10 @@ def settle_chain(recipe: ChainRecipe) -> ChainRecipe:
     Settling a settled chain changes nothing. Raises BadRecipe with all problems, and BadModel for a folder that is no usable model.
     """
     from core.models import inspect_model  # here, for they know the runs, and those know this recipe
-    from core.plan import settle
+    from core.settle import settle, with_absolute_paths
 
     asked = recipe.of.shape
-    plain = recipe.model_copy(update={"links": ()}).check()
+    plain = recipe.model_copy(update={"links": (), "of": with_absolute_paths(recipe.of)}).check()
     of = settle(plain.of)
     assert of.teacher is not None
     teacher = inspect_model(Path(of.teacher), of.allow_remote_code)

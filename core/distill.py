@@ -8,13 +8,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.objectives import OBJECTIVES, Objective, Source
+from core.objectives import OBJECTIVES, Objective, Source, objective_words, source_words
 from core.recipe import Problem, Recipe
 from core.shapes import Shape
 
 Builder = Literal["prune", "masks", "inherit", "scratch", "existing"]
 
 SHORTEST_SEQUENCE = 8
+WRITES_WHOLE = "A student that writes text itself must be whole in each process, and fsdp shares it out."
 
 
 class DistillRecipe(Recipe):
@@ -49,7 +50,8 @@ class DistillRecipe(Recipe):
     shape: Shape | None = Field(None, description="The student's exact shape, settled when the run is made.")
 
     data: tuple[str, ...] = Field(
-        min_length=1, description="Text files or folders of them (plain, Markdown, JSONL with a `text` field)."
+        min_length=1,
+        description="Text files or folders of them: plain, Markdown, or JSON lines with texts (`text`), prompts and answers, or conversations.",
     )
     separator: str | None = Field(
         None,
@@ -93,6 +95,12 @@ class DistillRecipe(Recipe):
     )
     temperature: float = Field(1.0, gt=0, le=20, description="τ: softens both distributions (MiniMA: 1).")
     jsd_beta: float = Field(0.5, ge=0, le=1, description="β: 0 is forward KL, 1 is reverse KL.")
+    gold_beta: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="β where texts are aligned: 0, the forward KL, also moves a student that begins from nothing.",
+    )
     skew_alpha: float = Field(0.1, ge=0, lt=1, description="α: how much of the other distribution is mixed in.")
     clip_mass: float = Field(0.95, gt=0, le=1, description="Classes are kept until they hold this much of p.")
     sinkhorn_epsilon: float = Field(0.1, gt=0, description="ε: how blurred the transport is.")
@@ -111,7 +119,7 @@ class DistillRecipe(Recipe):
         None,
         description="The folder of the cached answers; by default one is made, or found again, in the data folder.",
     )
-    top_k: int = Field(50, ge=1, description="Likeliest tokens that a cache keeps at each position.")
+    top_k: int = Field(50, ge=1, le=65535, description="Likeliest tokens that a cache keeps at each position.")
     tail: Literal["bucket", "sample"] = Field(
         "bucket",
         description="What a cache keeps of the rest: its mass, as one more class (slightly biased, no noise), or nothing, "
@@ -142,7 +150,9 @@ class DistillRecipe(Recipe):
     )
     teacher_device: str | None = Field(None, description="A device of its own for the teacher, as cuda:1.")
     chunk_rows: int | None = Field(
-        None, ge=1, description="Positions whose scores over the vocabulary are held at once; by default about 32 MB."
+        None,
+        ge=1,
+        description="Positions whose scores over the vocabulary are held at once; by default as many as 16 MB hold on a CPU, 256 MB on a GPU.",
     )
     processes: int = Field(1, ge=1, le=1024, description="Processes that share the steps, one a device.")
     launch: Literal["direct", "accelerate"] = Field(
@@ -172,6 +182,11 @@ class DistillRecipe(Recipe):
     def guided(self) -> bool:
         """True if the teacher's distribution is part of the loss."""
         return self.teacher is not None and self.use_teacher
+
+    @property
+    def must_be_whole(self) -> bool:
+        """True if the student writes text in training, which one that is shared out over processes can't."""
+        return self.guided and self.source == "on-policy"
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -269,18 +284,27 @@ class DistillRecipe(Recipe):
         if not self.guided:
             return found
         if self.more_teachers and facts.needs in ("states", "text"):
-            say("objective", f"{facts.title} follows one teacher. Leave the others out, or choose a divergence.")
+            say(
+                "objective",
+                f"{facts.title} follows one teacher. Leave the others out, or choose {objective_words('forward_kl')}.",
+            )
         if self.source == "cache":
             found.extend(self._cache_problems())
         if self.source == "on-policy" and facts.needs == "text":
-            say("source", f"{facts.title} reads the text as it stands. Choose the corpus as the source.")
+            say("source", f"{facts.title} reads the text as it stands. Choose {source_words('corpus')}.")
         if self.teacher_mix and self.source != "on-policy":
-            say("teacher_mix", "The teacher mixes into what the student writes; the source must be on-policy.")
+            say(
+                "teacher_mix",
+                f"The teacher mixes into what the student writes. Choose {source_words('on-policy')}, or set the mix to 0.",
+            )
         if self.teacher_mix and self.objective != "reverse_kl":
             say(
                 "teacher_mix",
-                "The single-step form of MiniLLM, which weighs mixed samples back, is a reverse KL. Choose it, or set the mix to 0.",
+                "The single-step form of MiniLLM, which weighs mixed samples back, is a reverse KL. "
+                f"Choose {objective_words('reverse_kl')}, or set the mix to 0.",
             )
+        if self.processes > 1 and self.must_be_whole and self.strategy == "fsdp":
+            say("strategy", f"{WRITES_WHOLE} Choose ddp.")
         if self.processes > 1 and self.launch == "direct":
             say("launch", f"{self.processes} processes are started by accelerate. Choose it, or one process.")
         return found
@@ -293,25 +317,30 @@ class DistillRecipe(Recipe):
             found.append(
                 Problem(
                     field="objective",
-                    text=f"{facts.title} needs more of the teacher than a cache keeps. Choose the corpus as the source, "
-                    "or another objective (forward_kl, jsd, …).",
+                    text=f"{facts.title} needs more of the teacher than a cache keeps. Choose {source_words('corpus')}, "
+                    f"or another objective, like {objective_words('forward_kl')}.",
                 )
             )
         if self.tail == "sample" and facts.from_cache and not facts.from_sample:
             found.append(
                 Problem(
                     field="tail",
-                    text=f"{facts.title} is biased on classes drawn at random. Keep the mass of the rest (bucket), or choose forward_kl.",
+                    text=f"{facts.title} is biased on classes drawn at random. Keep the mass of the rest (bucket), "
+                    f"or choose {objective_words('forward_kl')}.",
                 )
             )
         if self.hidden_weight or self.relation_weight:
             found.append(
-                Problem(field="source", text="Hidden states and relations are not in a cache. Choose the corpus.")
+                Problem(
+                    field="source",
+                    text=f"Hidden states and relations are not in a cache. Choose {source_words('corpus')}.",
+                )
             )
         if self.more_teachers:
             found.append(
                 Problem(
-                    field="more_teachers", text="A cache is of one teacher. Leave the others out, or choose the corpus."
+                    field="more_teachers",
+                    text=f"A cache is of one teacher. Leave the others out, or choose {source_words('corpus')}.",
                 )
             )
         return found

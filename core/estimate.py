@@ -393,7 +393,7 @@ def cache_bytes_per_token(top_k: int, vocabulary: int, tail: str) -> float:
     """Bytes on disk for a position whose answer is kept: ids of 2 or 3 bytes and values of 2, packed."""
     id_bytes = 2 if vocabulary <= 2**16 else 3
     if tail == "sample":
-        return CACHE_DRAWN * top_k * (id_bytes + 1)
+        return CACHE_DRAWN * top_k * (id_bytes + 1) + 2  # and the entropy
     return CACHE_PACKED * (top_k * (id_bytes + 2) + 2)
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import core
 from core.defaults import blocks_in_a_step
-from core.distill import DistillRecipe
+from core.distill import WRITES_WHOLE, DistillRecipe
 from core.errors import BadRecipe
 from core.files import write_text
 from core.recipe import Recipe
 from core.runs import RunFolder
 
 PORT = 29500  # torch's own choice
+MOST_PORT = 65535
 STOP_BEFORE_END_S = 300  # Slurm asks the run to stop and keep so long before its time is over
 
 ON_EACH = "MACHINE_RANK=0 MAIN_PROCESS_IP=10.0.0.1"  # an example
@@ -77,6 +78,15 @@ class Place:
 
     machines: int
     per_machine: int
+    port: int | None = None  # where several machines meet; by default torch's own, and on Slurm one by the job's number
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 1 <= self.port <= MOST_PORT:
+            raise BadRecipe(f"{self.port} is no port.", f"Take one from 1 to {MOST_PORT}.")
+
+    @property
+    def meeting_port(self) -> int:
+        return PORT if self.port is None else self.port
 
     @property
     def processes(self) -> int:
@@ -110,6 +120,8 @@ def refuse_what_cannot_be_shared(recipe: Recipe, place: Place) -> None:
         raise BadRecipe(
             f"A run of the kind {recipe.kind} is one process.", "Launch it with one machine and one process."
         )
+    if recipe.must_be_whole and recipe.strategy == "fsdp":
+        raise BadRecipe(WRITES_WHOLE, "Make a run with the strategy ddp, or launch it as one process.")
     if recipe.batch_tokens is not None and recipe.sequence_length is not None:
         blocks = blocks_in_a_step(recipe.batch_tokens, recipe.sequence_length, recipe.processes)
         if blocks % place.processes:
@@ -142,7 +154,7 @@ def accelerate_script(run: RunFolder, recipe: Recipe, place: Place) -> str:
         lines += ASKED_OF_EACH
         command += [
             '--machine_rank "$MACHINE_RANK" --main_process_ip "$MAIN_PROCESS_IP" '
-            f'--main_process_port "${{MAIN_PROCESS_PORT:-{PORT}}}"'
+            f'--main_process_port "${{MAIN_PROCESS_PORT:-{place.meeting_port}}}"'
         ]
     elif place.processes > 1:
         command += ["--main_process_port 0"]
@@ -167,7 +179,7 @@ def torchrun_script(run: RunFolder, recipe: Recipe, place: Place) -> str:
             'is_host=0; [ "$MACHINE_RANK" != 0 ] || is_host=1',
         ]
         meeting = [
-            *_meeting(run, place, f'"$MAIN_PROCESS_IP:${{MAIN_PROCESS_PORT:-{PORT}}}"'),
+            *_meeting(run, place, f'"$MAIN_PROCESS_IP:${{MAIN_PROCESS_PORT:-{place.meeting_port}}}"'),
             '--rdzv_conf "is_host=$is_host" ${LOCAL_ADDRESS:+--local_addr "$LOCAL_ADDRESS"}',
         ]
     else:
@@ -198,7 +210,8 @@ def slurm_script(run: RunFolder, recipe: Recipe, place: Place) -> str:
         f"rm -f {stop}",
         f"trap {shlex.quote(f'printf keep > {stop}')} USR1",
     ]
-    meeting = _meeting(run, place, f'"$head:${{MAIN_PROCESS_PORT:-$(( {PORT} + SLURM_JOB_ID % 1000 ))}}"')
+    port = place.port or f"$(( {PORT} + SLURM_JOB_ID % 1000 ))"  # two jobs may share a node
+    meeting = _meeting(run, place, f'"$head:${{MAIN_PROCESS_PORT:-{port}}}"')
     command = _command("srun", ["--kill-on-bad-exit=1", "torchrun", *meeting, engine_arguments(run, recipe)])
     lines += [
         f"{command} &",

@@ -113,7 +113,7 @@ _SAVED: dict[str, tuple[_Bytes, _Bytes]] = {
 }
 FLOAT_BYTES = 4
 TEACHER_BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0625, "int4": 0.5625}  # a parameter; block scales included
-GUIDED_SCORES, ALONE_SCORES = 7.0, 2.5  # of held-out text: float32 values for each token and each entry
+GUIDED_SCORES, ALONE_SCORES = 7.0, 2.5  # of held-out text: float32 values for each row of a chunk and each entry
 # What `core.engine.fused` holds of a chunk: float32 values for each position and entry, counted there (tests/core/test_estimate.py)
 CHUNK_VALUES: dict[Objective, float] = {
     "top1": 3.4,
@@ -348,7 +348,7 @@ def phases(
     """Bytes that are held at once in the phases beside training, by what is done. `cached`: the teacher's answers are there already."""
     kind, n = kind_of(device_id), cast.student.parameters
     held = sum(part.bytes for part in memory.fixed)
-    found = {"scoring held-out text": held + _scoring(recipe, cast, sequence)}
+    found = {"scoring held-out text": held + _scoring(recipe, cast, sequence, kind)}
     if not cast.teachers:
         return found
     before = process_part(kind).bytes + 4 * n  # the student is made before the gradients and moments are
@@ -364,13 +364,14 @@ def phases(
     return found
 
 
-def _scoring(recipe: DistillRecipe, cast: Cast, sequence: int) -> int:
+def _scoring(recipe: DistillRecipe, cast: Cast, sequence: int, device_kind: str) -> int:
     judged = cast.guides(recipe) and OBJECTIVES[recipe.objective].needs != "text"
     vocabulary = cast.student.shape.vocabulary
-    rows = min(
-        max(sequence, defaults.scored_rows(vocabulary)), recipe.validation_tokens + sequence // 2
-    )  # the last document may go over
-    return round(rows * (GUIDED_SCORES if judged else ALONE_SCORES) * FLOAT_BYTES * vocabulary)
+    tokens = min(max(sequence, defaults.scored_rows(vocabulary)), recipe.validation_tokens + sequence // 2)
+    rows = defaults.chunk_rows(tokens, vocabulary, device_kind)
+    readers = (cast.student, *(cast.guides(recipe) if judged else ()))
+    reading = tokens * max(reading_bytes_per_token(size.shape, FLOAT_BYTES) for size in readers)
+    return round(reading + rows * (GUIDED_SCORES if judged else ALONE_SCORES) * FLOAT_BYTES * vocabulary)
 
 
 def _building(recipe: DistillRecipe, cut: Size, sequence: int) -> int:

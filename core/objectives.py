@@ -141,7 +141,7 @@ OBJECTIVES: dict[Objective, Facts] = {
         "For a teacher with another tokenizer: tokens that cover the same text are merged, and shared entries compared.",
         "Sorts what the vocabularies don't share.",
         "Patiño et al. 2025, GOLD (Hugging Face)",
-        dials=("jsd_beta",),
+        dials=("gold_beta",),
         needs="text",
     ),
 }
@@ -163,3 +163,14 @@ SOURCES: dict[Source, tuple[str, str, str]] = {  # title, advice, cost
         "Writing token by token makes a step several times as long.",
     ),
 }
+
+
+def objective_words(name: Objective) -> str:
+    """An objective as a sentence names one to be chosen: its title, and the word of recipes and the command line unless that is in it."""
+    title = OBJECTIVES[name].title
+    return title if name in title.lower() else f"{title} ({name})"
+
+
+def source_words(name: Source) -> str:
+    """A source, likewise."""
+    return f"“{SOURCES[name][0]}” ({name})"

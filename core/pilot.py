@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from core import defaults
 from core.devices import default_device, devices
@@ -22,8 +22,10 @@ from core.home import Home
 from core.labels import retag
 from core.memory import kind_of
 from core.models import ModelInfo, inspect_model, read_config, resolve_model
+from core.numbers import count_text
+from core.objectives import OBJECTIVES, SOURCES, Objective, Source
 from core.own_runs import COUNTS, PILOT, Point
-from core.plan import CUTS, parse_target, settle
+from core.plan import CUTS, Plan, parse_target, settle
 from core.runs import RunFolder, all_runs, new_run, remove_folder
 from core.settle import without_unread
 from core.shapes import Shape, config_for, count_parameters, validate_cut
@@ -33,6 +35,7 @@ Field = Literal["teacher", "objective", "source"]
 FIELDS: tuple[Field, ...] = ("teacher", "objective", "source")
 FEWEST, MOST = 2, 4
 SEED_SPREAD = 0.01  # ours, of the bits per byte: four seeds of one short run lay 0.6 % apart (standard deviation), a pair of them 0.8 %
+SHARE, LEAST_STEPS = 10, 100  # of the budget; steps of each run
 FOR_WRITING = ("reverse_kl", "skew_reverse_kl", "on-policy")
 
 
@@ -58,6 +61,21 @@ def make_pilot(home: Home, recipe: DistillRecipe, field: Field, values: Sequence
     return made
 
 
+def pilot_tokens(made: Plan) -> tuple[int, str]:
+    """The budget of each run and its reason: a tenth of the plan's budget, but at least 100 steps of one block.
+
+    Below that, the smallest batches learn nothing that could be compared.
+    """
+    length = made.estimate.choices.sequence_length
+    share, least = made.tokens // SHARE, LEAST_STEPS * length
+    if share >= least:
+        return share, f"a tenth of the budget of {count_text(made.tokens)} tokens"
+    return (
+        least,
+        f"{LEAST_STEPS} steps of {length} tokens, for a tenth of the budget of {count_text(made.tokens)} is less",
+    )
+
+
 def pilot_recipes(recipe: DistillRecipe, field: Field, values: Sequence[str], tokens: int) -> list[DistillRecipe]:
     """A settled recipe for each value, the same but for `field`: size, seed, data, tokens, block, batch and learning rate.
 
@@ -78,7 +96,8 @@ def pilot_recipes(recipe: DistillRecipe, field: Field, values: Sequence[str], to
     rate = recipe.learning_rate or _learning_rate(settled[0])
     prefix = recipe.name or f"pilot of {field}s"
     return [
-        each.model_copy(update={"name": f"{prefix}: {label(field, each)}", "learning_rate": rate}) for each in settled
+        each.model_copy(update={"name": f"{prefix}: {title_of(field, label(field, each))}", "learning_rate": rate})
+        for each in settled
     ]
 
 
@@ -86,6 +105,13 @@ def label(field: Field, recipe: DistillRecipe) -> str:
     """What a run of the pilot is called beside the others."""
     value = str(getattr(recipe, field))
     return Path(value).name if field == "teacher" else value
+
+
+def title_of(field: Field, value: str) -> str:
+    """A label as people read it: the title of an objective or a source, the name of a teacher."""
+    if field == "objective":
+        return OBJECTIVES[cast("Objective", value)].title
+    return SOURCES[cast("Source", value)][0] if field == "source" else value
 
 
 def _settled(recipe: DistillRecipe, field: Field, value: str, shape: Shape | None = None) -> DistillRecipe:
@@ -238,9 +264,8 @@ def judge(id_: str, field: Field, trials: Sequence[Trial]) -> PilotState:
     missing = (
         "" if len(ended) == len(trials) else f" {len(trials) - len(ended)} of {len(trials)} runs have not finished."
     )
-    words = (
-        f"{first.value} leads {second.value} by {margin:.4f} bits per byte ({margin / first.evaluations[-1][1]:.1%})"
-    )
+    leader, other = title_of(field, first.value), title_of(field, second.value)
+    words = f"{leader} leads {other} by {margin:.4f} bits per byte ({margin / first.evaluations[-1][1]:.1%})"
     why = f"seeds alone make about {spread:.4f}, and the lead moved by {moved:.4f} from one evaluation to the next" + (
         "" if steady else "; it was not ahead all the time"
     )

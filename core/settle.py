@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core import law
 from core.cache import BadCache, cache_problems, read_manifest, teacher_fingerprint
+from core.chain import ChainRecipe, settle_chain
 from core.distill import DistillRecipe
 from core.documents import refuse_without_answers
 from core.errors import BadData, BadModel, BadRecipe, Trouble
+from core.measure import MeasureRecipe
 from core.models import ModelInfo, inspect_model, read_config, resolve_model, same_tokenizer
 from core.numbers import count_text
-from core.objectives import OBJECTIVES
-from core.recipe import Problem
+from core.objectives import OBJECTIVES, objective_words, source_words
+from core.recipe import Problem, Recipe
 from core.shapes import KNOWN_FAMILIES, Shape, config_for, count_parameters, shape_of, validate_cut
 from core.speed import memory_bandwidth
 from core.students import CUTS, TARGET_TOLERANCE, inherited_shape, student_shapes
@@ -32,7 +34,7 @@ def settle(recipe: DistillRecipe) -> DistillRecipe:
     about a second a gigabyte.
     """
     check_device(recipe.device)
-    placed = _with_absolute_paths(recipe)
+    placed = with_absolute_paths(recipe)
     teacher = inspect_model(Path(placed.teacher), placed.allow_remote_code) if placed.teacher else None
     target = parse_target(placed.student)
     existing = existing_student(target, placed.allow_remote_code)
@@ -67,19 +69,45 @@ def without_unread(recipe: DistillRecipe) -> DistillRecipe:
 _ON_POLICY = ("on_policy_share", "new_tokens", "teacher_mix")
 
 
-def beside(recipe: DistillRecipe, folder: Path) -> DistillRecipe:
-    """The recipe of a file in `folder`, with its relative paths read from there. A Hub name and a size stay as they are."""
-    student = recipe.student if parse_amount(recipe.student) else _model_beside(recipe.student, folder)
-    return recipe.model_copy(
-        update={
-            "teacher": None if recipe.teacher is None else _model_beside(recipe.teacher, folder),
-            "more_teachers": tuple(_model_beside(item, folder) for item in recipe.more_teachers),
-            "student": student,
-            "data": tuple(_path_beside(item, folder) for item in recipe.data),
-            "cache": None if recipe.cache is None else _path_beside(recipe.cache, folder),
-            "out": None if recipe.out is None else _path_beside(recipe.out, folder),
-        }
-    )
+def settle_any(recipe: Recipe) -> Recipe:
+    """A recipe of whatever kind, settled as its command would: whole paths, Hub names as folders, sizes and shapes found; then checked."""
+    if isinstance(recipe, DistillRecipe):
+        return settle(recipe)
+    if isinstance(recipe, ChainRecipe):
+        return settle_chain(recipe)
+    if isinstance(recipe, MeasureRecipe):
+        return recipe.model_copy(update={"of": settle(recipe.of)}).check()
+    return _placed(recipe, lambda name: str(resolve_model(name)), _absolute).check()
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+_MODELS, _LISTS_OF_MODELS = ("teacher", "model"), ("more_teachers",)
+_PATHS, _LISTS_OF_PATHS = ("cache", "out"), ("data",)
+
+
+def beside(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
+    """The recipe of a file in `folder`, of whatever kind, with its relative paths read from there. A Hub name and a size stay as they are."""
+    return _placed(recipe, lambda name: _model_beside(name, folder), lambda path: _path_beside(path, folder))
+
+
+def _placed(recipe: AnyRecipe, model: Callable[[str], str], path: Callable[[str], str]) -> AnyRecipe:
+    """The recipe with every model it names read by `model` and every other path by `path`, in the recipe within it, too."""
+    changes: dict[str, Any] = {}
+    for name in type(recipe).model_fields:
+        said = getattr(recipe, name)
+        if said is None:
+            continue
+        if isinstance(said, Recipe):
+            changes[name] = _placed(said, model, path)
+        elif name in _MODELS or (name == "student" and parse_amount(said) is None):
+            changes[name] = model(said)
+        elif name in _LISTS_OF_MODELS:
+            changes[name] = tuple(model(item) for item in said)
+        elif name in _PATHS:
+            changes[name] = path(said)
+        elif name in _LISTS_OF_PATHS:
+            changes[name] = tuple(path(item) for item in said)
+    return recipe.model_copy(update=changes)
 
 
 def _path_beside(path: str, folder: Path) -> str:
@@ -102,7 +130,8 @@ def _raise(problems: Sequence[Problem]) -> None:
         raise BadRecipe("\n".join(f"{problem.field}: {problem.text}" for problem in problems))
 
 
-def _with_absolute_paths(recipe: DistillRecipe) -> DistillRecipe:
+def with_absolute_paths(recipe: DistillRecipe) -> DistillRecipe:
+    """The recipe with whole paths, and Hub names as folders."""
     teacher = None if recipe.teacher is None else str(resolve_model(recipe.teacher))
     target = parse_target(recipe.student)
     return recipe.model_copy(
@@ -250,7 +279,8 @@ def _tokenizer_problems(recipe: DistillRecipe, teacher: ModelInfo, existing: Mod
     if facts.needs != "text":
         text = (
             f"{existing.name} and its teacher {teacher.name} have different tokenizers ({why}), so {facts.title} can't compare "
-            "what they expect next. Choose gold or uld, which compare texts (from the corpus), or a teacher of the same tokenizer."
+            f"what they expect next. Choose {objective_words('gold')} or {objective_words('uld')}, which compare texts, "
+            "or a teacher of the same tokenizer."
         )
         return [Problem(field="objective", text=text)]
     if recipe.hidden_weight or recipe.relation_weight:
@@ -277,7 +307,7 @@ def _further_problems(
         if not same:
             texts.append(
                 f"{model.name} has another tokenizer than {reader.name} ({why}), so their distributions can't be mixed. Leave it "
-                "out, or let it teach alone with the objective gold."
+                f"out, or let it teach alone with {objective_words('gold')}."
             )
         texts += [problem.text for problem in _size_problems(model, student_params)]
     return [Problem(field="more_teachers", text=text) for text in texts]
@@ -306,11 +336,14 @@ def _answers_problems(recipe: DistillRecipe, teacher: ModelInfo) -> list[Problem
     found = []
     if recipe.cache is not None and recipe.source != "cache":
         why = (
-            "On-policy needs the teacher itself, for nobody could have kept answers to what the student is yet to write. "
+            "That needs the teacher itself, for nobody could have kept answers to what the student is yet to write. "
             if recipe.source == "on-policy"
             else ""
         )
-        text = f"A cache is named, but the source is {recipe.source}. {why}Choose cache as the source, or leave it out."
+        text = (
+            f"A cache is named, but the source is {source_words(recipe.source)}. {why}"
+            f"Choose {source_words('cache')}, or leave it out."
+        )
         found.append(Problem(field="cache", text=text))
     told = {
         "on_policy_share": "The share λ of blocks that the student writes",
@@ -319,7 +352,10 @@ def _answers_problems(recipe: DistillRecipe, teacher: ModelInfo) -> list[Problem
     for field, words in told.items():
         if recipe.source != "on-policy" and getattr(recipe, field) != DistillRecipe.model_fields[field].default:
             why = "; a cache has no answers to what it would write" if recipe.source == "cache" else ""
-            text = f"{words} means nothing with the source {recipe.source}{why}. Choose on-policy, or leave it out."
+            text = (
+                f"{words} means nothing with the source {source_words(recipe.source)}{why}. "
+                f"Choose {source_words('on-policy')}, or leave it out."
+            )
             found.append(Problem(field=field, text=text))
     entries = min((n for n in (teacher.vocabulary, teacher.tokenizer.vocabulary) if n), default=None)
     if recipe.source == "cache" and recipe.cache is None and entries is not None and recipe.top_k > entries:

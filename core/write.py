@@ -23,7 +23,8 @@ class WriteRecipe(Recipe):
     teacher: str = Field(description="The folder of the model that writes.")
     data: tuple[str, ...] = Field(
         min_length=1,
-        description="What prompts are taken from: the beginnings of texts, or the prompts of JSON lines that have them.",
+        description="What prompts are taken from: the beginnings of texts (plain, Markdown, JSON lines with `text`), "
+        "or the prompts of JSON lines that have them.",
     )
     separator: str | None = Field(
         None,

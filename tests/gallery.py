@@ -21,11 +21,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "desktop"))
 
+from core.cache import FOUND_AGAIN  # noqa: E402
+
 SIZES = ((1280, 800), (1920, 1080))
 LONG = (
     "a student of a very long name that somebody gave it to tell it from all the others of that same night, number 17"
 )
 ARABIC = "نموذج صغير لرواية القصص"
+UNFINISHED_CACHE = "stories-5M-1b2c3d4e-k100-aaaabbbb"
 SETTLE_S = 1.2
 
 
@@ -95,6 +98,9 @@ def paint(out: Path, only: str, scale: str, *, quick: bool) -> int:
                     shot(window).save(str(out / f"{name}.png"))
                     for line in cut_off(window):
                         print(f"{name}: {line}")
+                    for other in app.topLevelWidgets():
+                        if other is not window and other.isVisible():
+                            other.close()
                     window.close()
                     window.deleteLater()
     return 0
@@ -175,7 +181,42 @@ def homes() -> Iterator[dict[str, Any]]:
         empty = Home.find(Path(folder) / "empty")
         (empty.root / "window.ini").write_text("[General]\ngreeted=true\n")
         assert small.is_dir()
-        yield {"full": home, "empty": empty}
+        lessons = _lessons(Path(folder), teacher)
+        yield {"full": home, "empty": empty, "lessons": lessons}
+
+
+def _lessons(folder: Path, teacher: Path) -> Any:
+    """A data folder with caches that fit the sample's plan and some that don't, and with runs of every other kind."""
+    import made_up
+    import made_up_lessons as made
+
+    import resources.sample
+    from core.cache import data_files
+    from core.home import Home
+    from core.models import tokenizer_identity
+
+    home = Home.find(folder / "lessons")
+    (home.root / "window.ini").write_text("[General]\ngreeted=true\n")
+    recipe = resources.sample.recipe(home)
+    fitting: dict[str, Any] = {"teacher": str(teacher), "tokenizer": tokenizer_identity(teacher)}
+    fitting["data"] = data_files(recipe.data)
+    whole = made.a_cache(home, "stories-2M-1b2c3d4e-k50-9f8e7d6c", **fitting)
+    made.a_cache(home, "stories-2M-1b2c3d4e-k20-0a1b2c3d", top_k=20, **fitting)
+    made.a_cache(home, "stories-2M-1b2c3d4e-k50-t2-77aa88bb", temperature=2.0, **fitting)
+    made.a_cache(home, "stories-5M-77aa88bb-k32-sample-00112233", tail="sample", top_k=32)
+    made.a_cache(home, UNFINISHED_CACHE, top_k=100, finished=False)
+    made.a_cache(home, LONG[:80].replace(",", "").replace(" ", "-"), whole=False)
+    made.cache_run(home, whole)
+    made.write_run(home)
+    made.chain_run(home)
+    made.lesson_run(home, name="its own words", source="on-policy", objective="reverse_kl", samples=True, steps=120)
+    kept = (str(whole), FOUND_AGAIN)
+    made.lesson_run(home, name="from kept answers", source="cache", cache=kept, processes=2, launch="accelerate")
+    made.a_pilot(home, folder / "shelf")
+    made_up.fake_run(
+        home, name="for the cluster", state="stopped", steps=30, planned=90, batch_tokens=2048, sequence_length=256
+    )
+    return home
 
 
 def _sample(teachers: list[Path], size: str) -> Path:
@@ -199,6 +240,14 @@ def scenes() -> list[Scene]:
         Scene("plan-ready", "empty", lambda w: _open(w, "plan", sample=True, seconds=4.0)),
         Scene("plan-problems", "empty", _plan_with_problems),
         Scene("plan-rtl", "full", lambda w: _open(w, "plan", sample=True, seconds=4.0), right_to_left=True),
+        Scene("plan-custom", "full", lambda w: _lesson(w, custom=True)),
+        Scene("plan-objectives", "full", _objective_list),
+        Scene("plan-cache", "lessons", lambda w: _lesson(w, source="cache")),
+        Scene("plan-cache-list", "lessons", _cache_list),
+        Scene("plan-own-words", "full", lambda w: _lesson(w, source="on-policy", objective="reverse_kl", custom=True)),
+        Scene("plan-teachers", "full", _several_teachers),
+        Scene("plan-chain", "full", lambda w: _lesson(w, seconds=3.0, student="0.08x", tokens=400_000)),
+        Scene("plan-pilot", "full", _pilot),
         Scene("runs-empty", "empty", lambda w: _open(w, "runs")),
         Scene("runs-loading", "full", lambda w: _open(w, "runs", start=False)),
         Scene("runs-alive", "full", lambda w: _open_run(w, "stories-2M → 0.4x (prune)")),
@@ -208,10 +257,21 @@ def scenes() -> list[Scene]:
         Scene("runs-overlay", "full", lambda w: _open_runs(w, "seed", "without")),
         Scene("runs-rtl", "full", lambda w: _open_run(w, ARABIC), right_to_left=True),
         Scene("runs-trouble", "full", _gone),
+        Scene("runs-pilot", "lessons", lambda w: _open_run(w, "pilot of teachers: teacher-3")),
+        Scene("runs-chain", "lessons", lambda w: _open_run(w, "stories-5M → 2M → 0.8M")),
+        Scene("runs-own-words", "lessons", _own_words),
+        Scene("runs-kept-answers", "lessons", lambda w: _open_run(w, "from kept answers")),
+        Scene("runs-cache", "lessons", lambda w: _open_run(w, "answers of stories-5M on stories.txt")),
+        Scene("runs-written", "lessons", lambda w: _open_run(w, "stories-5M writes after stories.txt")),
+        Scene("runs-launch", "lessons", _launch),
         Scene("models-loading", "full", lambda w: _open(w, "models", start=False)),
         Scene("models-full", "full", lambda w: _open_model(w, "stories-2M")),
         Scene("models-broken", "full", lambda w: _open_model(w, LONG)),
         Scene("models-rtl", "full", lambda w: _open_model(w, "my stories ü"), right_to_left=True),
+        Scene("caches-empty", "empty", lambda w: _open(w, "models", cache=Path("none"))),
+        Scene("caches-full", "lessons", lambda w: _open_cache(w, "stories-2M-1b2c3d4e-k50-9f8e7d6c")),
+        Scene("caches-unfinished", "lessons", lambda w: _open_cache(w, UNFINISHED_CACHE)),
+        Scene("caches-broken", "lessons", lambda w: _open_cache(w, LONG[:80].replace(",", "").replace(" ", "-"))),
         Scene("settings", "full", lambda w: _open(w, "settings", seconds=2.0)),
         Scene("message", "full", _message),
         Scene("palette", "full", _palette),
@@ -258,6 +318,91 @@ def _plan_with_problems(window: Any) -> None:
 
     recipe = DistillRecipe(teacher="/nowhere/teacher", student="3x", data=("/nowhere/text.txt",), tokens=100)
     _open(window, "plan", recipe=recipe, seconds=2.5)
+
+
+def _lesson(window: Any, *, seconds: float = 2.0, **changes: Any) -> Any:
+    """The sample's plan with these fields, scrolled to the objective's card where they are of it; the page."""
+    from desktop_app.plan.page import PlanPage
+
+    _open(window, "plan", sample=True, seconds=2.0)
+    page = window.findChild(PlanPage)
+    wait(8.0, lambda: bool(page.draft().data))
+    if changes:
+        page.set_draft(page.draft().changed(changes))
+    wait(seconds)
+    if {"custom", "source"} & changes.keys():
+        _scroll_to(page.form.objective.source if "source" in changes else page.form.objective)
+    return page
+
+
+def _scroll_to(widget: Any) -> None:
+    """The widget's top to the top of the column that it is in."""
+    from PySide6.QtCore import QPoint
+    from PySide6.QtWidgets import QScrollArea
+
+    area = widget.parentWidget()
+    while not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    area.verticalScrollBar().setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y() - 48)
+
+
+def _objective_list(window: Any) -> None:
+    page = _lesson(window, custom=True)
+    page.form.objective.objective.showPopup()
+
+
+def _cache_list(window: Any) -> None:
+    page = _lesson(window, source="cache")
+    page.form.objective.source.cache.showPopup()
+
+
+def _several_teachers(window: Any) -> None:
+    from core.plan import sample_teachers
+
+    larger = str(_sample(sample_teachers(), "5M"))
+    _lesson(window, more_teachers=(larger,), teacher_weights=(2.0, 1.0))
+
+
+def _pilot(window: Any) -> None:
+    from desktop_app.plan.pilot_dialog import PilotDialog
+
+    page = _lesson(window)
+    page.open_pilot()
+    dialog = page.findChild(PilotDialog)
+    wait(4.0, dialog.start.isEnabled)
+    _centre(dialog, window)
+
+
+def _launch(window: Any) -> None:
+    from desktop_app.runs.launching import LaunchDialog
+    from desktop_app.runs.page import RunsPage
+
+    _open_run(window, "for the cluster")
+    page = window.findChild(RunsPage)
+    page.perform("launch")
+    wait(2.0, lambda: page.findChild(LaunchDialog) is not None)
+    dialog = page.findChild(LaunchDialog)
+    dialog.machines.setValue(2)
+    dialog.per_machine.setValue(4)
+    _centre(dialog, window)
+
+
+def _centre(dialog: Any, window: Any) -> None:
+    """Where a desktop would put it."""
+    dialog.move(window.geometry().center() - dialog.rect().center())
+
+
+def _own_words(window: Any) -> None:
+    from desktop_app.runs.page import RunsPage
+
+    _open_run(window, "its own words")
+    detail = window.findChild(RunsPage).detail
+    detail.tabs.setCurrentIndex(1)
+    detail.samples_pane.choice.option("own").click()
+
+
+def _open_cache(window: Any, name: str) -> None:
+    _open(window, "models", cache=window.context.home.caches / name, seconds=1.0)
 
 
 def _gone(window: Any) -> None:

@@ -26,6 +26,7 @@ METAVARS = {
     "teacher_device": "DEVICE",
 }
 NEVER = {"kind", "shape"}  # the command says the kind, and the shape follows from the student
+ONCE = {"teacher"}  # other commands take several, so that a second one must not silently take the place of the first
 
 
 def count(text: str) -> int:
@@ -62,6 +63,22 @@ class FirstAndFurther(argparse.Action):
             setattr(namespace, self.dest, values)
         else:
             setattr(namespace, self.further, [*getattr(namespace, self.further, ()), values])
+
+
+class OnlyOnce(argparse.Action):
+    """A flag whose second value is refused."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if hasattr(namespace, self.dest):
+            given = f"{getattr(namespace, self.dest)} and {values}"
+            raise argparse.ArgumentError(self, f"only one can be given here, not both {given}")
+        setattr(namespace, self.dest, values)
 
 
 def add_flags(
@@ -125,6 +142,8 @@ def _add_flag(
     if further is not None:
         rest["action"], rest["further"] = FirstAndFurther, further
         rest["help"] += " May be given several times: the others teach beside the first."
+    elif name in ONCE:
+        rest["action"] = OnlyOnce
     group.add_argument(flag, **rest)
 
 

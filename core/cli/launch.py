@@ -9,12 +9,11 @@ from core import launch, runs
 from core.cli import FINISHED, home_of
 from core.cli.flags import count
 from core.cli.output import Output
-from core.distill import DistillRecipe
 from core.errors import RunTrouble
 from core.home import Home
-from core.plan import beside, settle
-from core.recipe import read_recipe
+from core.recipe import Recipe, read_recipe
 from core.runs import RunFolder
+from core.settle import beside, settle_any
 from core.state import State
 
 LAUNCH_EPILOGUE = """\
@@ -46,14 +45,31 @@ def launch_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="one for each GPU of a machine; by default the recipe's processes, shared by the machines",
     )
+    parser.add_argument(
+        "--port",
+        type=count,
+        metavar="P",
+        help=f"where several machines meet [{launch.PORT}; with Slurm by the job's number, so that two jobs don't]",
+    )
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the files are written [launch in the run folder]")
 
 
 def launch_command(arguments: argparse.Namespace, output: Output) -> int:
-    run = _run_or_recipe(home_of(arguments), arguments.run)
-    recipe = run.recipe()
-    per_machine = arguments.processes_per_machine or max(1, launch.processes_of(recipe) // arguments.machines)
-    place = launch.Place(arguments.machines, per_machine)
+    home, file = home_of(arguments), Path(arguments.run)
+    run = None if file.is_file() else _run_to_start(home, arguments.run)
+    recipe = settle_any(beside(read_recipe(file), file.parent)) if run is None else run.recipe()
+    place = _place(arguments, recipe)
+    launch.refuse_what_cannot_be_shared(recipe, place)
+    asked = launch.processes_of(recipe)
+    if not arguments.processes_per_machine and place.processes != asked:
+        output.note(
+            f"{asked} {'process' if asked == 1 else 'processes'} can't be shared evenly by {place.machines} machines: with "
+            f"{place.per_machine} on each there are {place.processes}. --processes-per-machine says another number."
+        )
+    if arguments.to:
+        arguments.to.mkdir(parents=True, exist_ok=True)  # before a run is made that nothing could start
+    if run is None:
+        run = runs.new_run(home, recipe)
     folder = (arguments.to or run.path / "launch").absolute()
     files = launch.write_files(run, recipe, place, folder)
     if run.position() is not None:
@@ -68,16 +84,20 @@ def launch_command(arguments: argparse.Namespace, output: Output) -> int:
             "machines": place.machines,
             "processes_per_machine": place.per_machine,
             "processes": place.processes,
+            "port": place.port,
             "files": {launcher: str(file) for launcher, file in files.items()},
         }
     )
     return FINISHED
 
 
-def _run_or_recipe(home: Home, wanted: str) -> RunFolder:
-    """The run of that name, not alive and not finished; or a new one, in no queue, from a recipe file."""
-    if Path(wanted).is_file():
-        return _made_from(home, Path(wanted))
+def _place(arguments: argparse.Namespace, recipe: Recipe) -> launch.Place:
+    per_machine = arguments.processes_per_machine or max(1, launch.processes_of(recipe) // arguments.machines)
+    return launch.Place(arguments.machines, per_machine, arguments.port)
+
+
+def _run_to_start(home: Home, wanted: str) -> RunFolder:
+    """The run of that name, not alive and not finished."""
     run = runs.find_run(home, wanted)
     state = run.state()
     if state.alive or state is State.FINISHED:
@@ -88,10 +108,3 @@ def _run_or_recipe(home: Home, wanted: str) -> RunFolder:
             else f"`stillroom recipe {run.id} --out FILE` makes a recipe of it for another.",
         )
     return run
-
-
-def _made_from(home: Home, file: Path) -> RunFolder:
-    recipe = read_recipe(file)
-    if isinstance(recipe, DistillRecipe):
-        recipe = settle(beside(recipe, file.parent))
-    return runs.new_run(home, recipe.check())

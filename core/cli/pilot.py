@@ -8,17 +8,28 @@ from typing import Any
 
 from core import runner, runs
 from core.cli import FAILED, FINISHED, INTERRUPTED, STOPPED, home_of
-from core.cli.flags import add_flags, given_fields
+from core.cli.flags import absolute, add_flags, count, given_fields
 from core.cli.output import Output
 from core.cli.start import DISTILL_GROUPS, DISTILL_SPELLINGS
 from core.distill import DistillRecipe
 from core.errors import BadRecipe
 from core.home import Home
+from core.models import resolve_model
 from core.numbers import count_text, duration_text
 from core.objectives import Objective, Source
 from core.own_runs import PILOT
-from core.pilot import FIELDS, Field, PilotState, count_for_law, law_points, make_pilot, pilot_of
-from core.plan import check_device
+from core.pilot import (
+    FIELDS,
+    LEAST_STEPS,
+    Field,
+    PilotState,
+    count_for_law,
+    law_points,
+    make_pilot,
+    pilot_of,
+    pilot_tokens,
+)
+from core.plan import Plan, check_device, parse_target, plan
 from core.recipe import parse_recipe
 from core.runs import RunFolder
 from core.state import State
@@ -26,7 +37,7 @@ from core.state import State
 EPILOGUE = """\
 examples:
   stillroom pilot --teacher ./small --teacher ./large --student 1M --data stories.txt --tokens 300K
-  stillroom pilot --teacher ./teacher --objective forward_kl --objective jsd --student 0.4x --data stories.txt --tokens 300K
+  stillroom pilot --teacher ./teacher --objective forward_kl --objective jsd --student 0.4x --data stories.txt
   stillroom pilot --show last --count
 
 Exactly one of --teacher, --objective and --source is given two to four times. The students stay in their run folders.
@@ -39,8 +50,16 @@ def pilot_arguments(parser: argparse.ArgumentParser) -> None:
     tried.add_argument("--teacher", action="append", metavar="PATH", help="a teacher")
     tried.add_argument("--objective", action="append", choices=typing.get_args(Objective), help="an objective")
     tried.add_argument("--source", action="append", choices=typing.get_args(Source), help="a source of tokens")
-    groups = {title: [name for name in names if name not in FIELDS] for title, names in DISTILL_GROUPS.items()}
-    add_flags(parser, DistillRecipe, groups, DISTILL_SPELLINGS, without=FIELDS)
+    tried.add_argument(
+        "--tokens",
+        type=count,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help=f"the budget of each run [a tenth of a distillation's, but at least {LEAST_STEPS} steps]",
+    )
+    own = (*FIELDS, "tokens")
+    groups = {title: [name for name in names if name not in own] for title, names in DISTILL_GROUPS.items()}
+    add_flags(parser, DistillRecipe, groups, DISTILL_SPELLINGS, without=own)
     later = parser.add_argument_group("a pilot that was made before")
     later.add_argument("--show", metavar="PILOT", help="how it stands, by its id or `last`")
     parser.add_argument(
@@ -53,7 +72,7 @@ def pilot_command(arguments: argparse.Namespace, output: Output) -> int:
     home = home_of(arguments)
     code, id_ = FINISHED, arguments.show
     if not id_:
-        made = _make(home, arguments)
+        made = _make(home, arguments, output)
         id_ = next(tag.removeprefix(PILOT) for tag in made[0].meta()["tags"] if tag.startswith(PILOT))
         output.note(f"Pilot {id_}: {len(made)} runs")
         if not arguments.detach:
@@ -70,7 +89,7 @@ def pilot_command(arguments: argparse.Namespace, output: Output) -> int:
     return code
 
 
-def _make(home: Home, arguments: argparse.Namespace) -> list[RunFolder]:
+def _make(home: Home, arguments: argparse.Namespace, output: Output) -> list[RunFolder]:
     given: dict[Field, list[str]] = {field: getattr(arguments, field) or [] for field in FIELDS}
     several = [field for field in FIELDS if len(given[field]) > 1]
     if len(several) != 1:
@@ -83,11 +102,14 @@ def _make(home: Home, arguments: argparse.Namespace) -> list[RunFolder]:
         fields.pop(name, None)
         if values:
             fields[name] = values[0]
-    for name, example in (("teacher", "./teacher"), ("student", "1M"), ("data", "stories.txt"), ("tokens", "300K")):
+    for name, example in (("teacher", "./teacher"), ("student", "1M"), ("data", "stories.txt")):
         if not fields.get(name):
             raise BadRecipe(
                 f"--{name} is missing.", f"Say it like --{name} {example}; `stillroom pilot --help` tells more."
             )
+    if not fields.get("tokens"):
+        fields["tokens"], reason = pilot_tokens(_plan(home, fields))
+        output.note(f"Budget of each run: {count_text(fields['tokens'])} tokens, {reason}.")
     recipe = parse_recipe(fields, "The command")
     assert isinstance(recipe, DistillRecipe)
     check_device(recipe.device)
@@ -96,6 +118,18 @@ def _make(home: Home, arguments: argparse.Namespace) -> list[RunFolder]:
         runs.enqueue(home, run)
     runner.ensure_runner(home)
     return made
+
+
+def _plan(home: Home, fields: dict[str, Any]) -> Plan:
+    """The plan of the first run as a distillation of its own, with the budget that one would have by default."""
+    apart = {"kind", "teacher", "student", "data"}
+    return plan(
+        home,
+        parse_target(fields["student"]),
+        resolve_model(fields["teacher"]),
+        data=tuple(absolute(item) for item in fields["data"]),
+        **{name: value for name, value in fields.items() if name not in apart},
+    )
 
 
 class _WithoutResult(Output):

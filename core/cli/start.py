@@ -29,6 +29,7 @@ DISTILL_GROUPS = {
         "temperature",
         "answers_only",
         "jsd_beta",
+        "gold_beta",
         "skew_alpha",
         "clip_mass",
         "sinkhorn_epsilon",

@@ -9,7 +9,7 @@ A segment of n tokens has n − 1 rows; row i is what the teacher expects after 
 
 - bucket: the ids of the k likeliest entries, falling; their −log p in steps of 1/1024, as differences, which are small; and −log of the
   mass of the rest in the same steps. Rounding moves a probability by at most 0.05 %, and by as much again when all are made to sum to 1.
-- sample: how many different classes k draws gave, their ids, and how often each was drawn.
+- sample: how many different classes k draws gave, their ids, how often each was drawn, and the distribution's entropy in the same steps.
 
 Shapes: n rows, K = k entries.
 """
@@ -90,8 +90,11 @@ def unpack_top(packed: bytes, rows: int, top_k: int, vocabulary: int) -> tuple[n
     return ids_nK, log_p_nK, log_rest_n - log_sum_n
 
 
-def pack_drawn(ids_nK: np.ndarray, vocabulary: int) -> bytes:
-    """The bytes of rows with K classes drawn with replacement; which and how often counts, the order of the draws doesn't."""
+def pack_drawn(ids_nK: np.ndarray, entropy_n: np.ndarray, vocabulary: int) -> bytes:
+    """The bytes of rows with K classes drawn with replacement, and the entropy (nats) of what they were drawn from.
+
+    Which classes and how often counts, the order of the draws doesn't.
+    """
     top_k = ids_nK.shape[1]
     ids_nK = np.sort(ids_nK, axis=1)
     first_nK = np.ones(ids_nK.shape, dtype=bool)
@@ -101,22 +104,32 @@ def pack_drawn(ids_nK: np.ndarray, vocabulary: int) -> bytes:
     size = _id_bytes(top_k + 1)
     different_n = first_nK.sum(axis=1)
     ids = ids_nK.ravel()[starts]
-    return _deflated([*_planes(different_n, size), *_planes(ids, _id_bytes(vocabulary)), *_planes(counts, size)])
+    entropy_n = np.clip(np.rint(entropy_n.astype(np.float64) * UNITS_PER_NAT), 0, MOST_UNITS).astype(np.int64)
+    return _deflated(
+        [
+            *_planes(different_n, size),
+            *_planes(ids, _id_bytes(vocabulary)),
+            *_planes(counts, size),
+            *_planes(entropy_n, 2),
+        ]
+    )
 
 
-def unpack_drawn(packed: bytes, rows: int, top_k: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """(ids_nK int64, share_nK float32): the different classes of each row and their share of the draws; 0, 0.0 where there are fewer."""
+def unpack_drawn(packed: bytes, rows: int, top_k: int, vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(ids_nK int64, share_nK float32, entropy_n float32): the different classes of each row and their share of the draws (0, 0.0 where
+    there are fewer), and the entropy in nats."""
     planes = _Planes(zlib.decompress(packed, -zlib.MAX_WBITS))
     size = _id_bytes(top_k + 1)
     different_n = planes.take(rows, size)
     total = int(different_n.sum())
     ids, counts = planes.take(total, _id_bytes(vocabulary)), planes.take(total, size)
+    entropy_n = planes.take(rows, 2) * np.float32(1 / UNITS_PER_NAT)
     held_nK = np.arange(top_k) < different_n[:, None]
     ids_nK = np.zeros((rows, top_k), dtype=np.int64)
     share_nK = np.zeros((rows, top_k), dtype=np.float32)
     ids_nK[held_nK] = ids
     share_nK[held_nK] = counts / np.float32(top_k)
-    return ids_nK, share_nK
+    return ids_nK, share_nK, entropy_n
 
 
 def _id_bytes(entries: int) -> int:
@@ -230,9 +243,9 @@ class AnswersWriter:
         packed = pack_top(ids_nK, log_p_nK, log_rest_n, self.fields.vocabulary)
         self._add(key, packed, len(ids_nK), float(-np.expm1(log_rest_n.astype(np.float64)).sum()))
 
-    def add_drawn(self, key: bytes, ids_nK: np.ndarray) -> None:
-        """The rows of a segment as K classes drawn with replacement."""
-        self._add(key, pack_drawn(ids_nK, self.fields.vocabulary), len(ids_nK), 0.0)
+    def add_drawn(self, key: bytes, ids_nK: np.ndarray, entropy_n: np.ndarray) -> None:
+        """The rows of a segment as K classes drawn with replacement, and the entropy of what they were drawn from."""
+        self._add(key, pack_drawn(ids_nK, entropy_n, self.fields.vocabulary), len(ids_nK), 0.0)
 
     def _add(self, key: bytes, packed: bytes, rows: int, kept: float) -> None:
         self._entries.append((key, self._size, len(packed), rows, zlib.crc32(packed), kept))
@@ -342,8 +355,8 @@ class Answers:
         packed, rows = self._packed(ids)
         return unpack_top(packed, rows, self.manifest.top_k, self.manifest.vocabulary)
 
-    def drawn(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same of a cache with the tail sample: ids_nK (int64), share_nK (float32), padded with share 0."""
+    def drawn(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same of a cache with the tail sample: ids_nK (int64), share_nK (float32), padded with share 0, entropy_n (float32, nats)."""
         assert self.manifest.tail == "sample"
         packed, rows = self._packed(ids)
         return unpack_drawn(packed, rows, self.manifest.top_k, self.manifest.vocabulary)

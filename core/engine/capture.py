@@ -17,7 +17,16 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core import __version__, defaults
-from core.cache import MANIFEST, BadCache, CacheFields, CacheRecipe, data_files, teacher_fingerprint
+from core.cache import (
+    FOUND_AGAIN,
+    MADE_NOW,
+    MANIFEST,
+    BadCache,
+    CacheFields,
+    CacheRecipe,
+    data_files,
+    teacher_fingerprint,
+)
 from core.defaults import SCORES_AT_ONCE, SCORES_AT_ONCE_ON_GPU, TOKENS_AT_ONCE, TOKENS_AT_ONCE_ON_GPU
 from core.engine.answers import Answers, AnswersWriter, key_of
 from core.engine.heads import Head, splits, trunk_states
@@ -48,13 +57,13 @@ def provide(
     folder = Path(recipe.out) if recipe.out is not None else session.run.home.caches / fields.folder_name()
     segments = segments_of(corpus, length)
     if (folder / MANIFEST).is_file():
-        session.choose("cache", str(folder), "these answers were kept before")
+        session.choose("cache", str(folder), FOUND_AGAIN)
     else:
         session.phase("asking the teacher", f"{len(segments)} texts")
         with AnswersWriter(folder, fields) as writer:
             capture(session, teacher, corpus, segments, writer)
             writer.finish(len(corpus), corpus.tokens)
-        session.choose("cache", str(folder), "nobody had kept these answers")
+        session.choose("cache", str(folder), MADE_NOW)
     session.phase("checking the answers")
     answers = Answers.open(folder, session.progress)
     missing = answers.covers(key_of(corpus[document][start:end]) for document, start, end in segments)
@@ -162,7 +171,7 @@ def capture(
 
 
 class _Answer(NamedTuple):
-    """What the teacher says of a segment: (ids, log_p, log_rest) for the tail bucket, (ids,) for drawn classes."""
+    """What the teacher says of a segment: (ids, log_p, log_rest) for the tail bucket, (ids, entropy) for drawn classes."""
 
     key: bytes
     parts: tuple[np.ndarray, ...]
@@ -288,11 +297,14 @@ def _top(scores_nV: torch.Tensor, top_k: int) -> tuple[torch.Tensor, ...]:
 
 
 def _drawn(scores_nV: torch.Tensor, uniform_nK: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """(ids_nK, sound_n): K classes drawn with replacement from softmax(scores), by the inverse of its cumulative sum."""
+    """(ids_nK, entropy_n, sound_n): K classes drawn with replacement from p = softmax(scores), by the inverse of its cumulative sum, and
+    −Σ p log p in nats."""
     sound_n = scores_nV.logsumexp(1).isfinite()
-    heights_nV = scores_nV.double().softmax(1).cumsum(1)
+    p_nV = scores_nV.double().softmax(1)
+    entropy_n = torch.special.entr(p_nV).sum(1)
+    heights_nV = p_nV.cumsum_(1)
     wanted_nK = uniform_nK * heights_nV[:, -1:]
     ids_nK = torch.searchsorted(
         heights_nV, wanted_nK, right=True
     )  # the first class whose sum is above: never one of mass 0
-    return ids_nK.clamp_(max=scores_nV.shape[1] - 1), sound_n
+    return ids_nK.clamp_(max=scores_nV.shape[1] - 1), entropy_n, sound_n

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from core import defaults
 from core import events as ev
+from core.cache import Manifest, read_manifest
 from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.bench import Bench, count_of
@@ -57,6 +58,7 @@ from core.plan import has_weights
 from core.runs import RunFolder
 from core.shapes import config_for, count_parameters
 from core.state import fold
+from core.students import CUTS
 
 SAMPLE_TOKENS = 60
 TOKENS = "tokens"  # the folder of the tokenised documents in the run folder
@@ -112,12 +114,17 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
     session.step = resumed[0] if resumed else 0
     # A control run asks the teacher how documents are framed, as the guided run does, so that both read the same tokens.
     wanted = teacher_folder is not None and (recipe.guided or (same and resumed is None))
+    named = read_manifest(Path(recipe.cache)) if recipe.guided and recipe.source == "cache" and recipe.cache else None
+    if named is not None and (resumed is not None or recipe.init not in CUTS):
+        wanted = False  # its answers are there: a machine that could not hold it can use them
     teacher = load_teacher(session, recipe, teacher_folder, dtype) if wanted and teacher_folder else None
     known = inspect_model(teacher_folder, allow_remote_code=recipe.allow_remote_code) if teacher_folder else None
     asked = teacher if same else None
-    if asked is None and recipe.init == "existing" and resumed is None:  # the student knows how it was trained
+    if (
+        asked is None and named is None and recipe.init == "existing" and resumed is None
+    ):  # the student knows how it was trained
         asked = load_model(source, device, dtype, recipe.allow_remote_code)
-    framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source)
+    framing, train_corpus, held_out, length = read_data(session, recipe, tokenizer, asked, source, named)
     return Bench(
         device,
         dtype,
@@ -141,6 +148,7 @@ def read_data(
     tokenizer: PreTrainedTokenizerBase,
     teacher: PreTrainedModel | None,
     source: Path,
+    named: Manifest | None = None,
 ) -> tuple[Framing, Corpus, Corpus, int]:
     """Tokens of the training and held-out documents: read from the text once, kept in the run folder for every resumption."""
     session.phase("reading the data")
@@ -149,7 +157,10 @@ def read_data(
     context = int(getattr(config, "max_position_embeddings", 0) or 2048)
 
     def read() -> None:
-        framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
+        if named is not None:
+            framing = Framing(named.start, named.end, "as the cached answers were made")
+        else:
+            framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
         plan = look_over(recipe.data, recipe.separator, recipe.tokens, recipe.validation_tokens, recipe.answers_only)
         if plan.unanswered:
             session.notice(
@@ -183,6 +194,8 @@ def read_data(
     refuse_tokens_beyond(config.get_text_config().vocab_size, highest, tokenizer)
     session.choose("framing", [framing.start, framing.end], framing.reason)
     length, why = defaults.sequence_length(context, session.device, int(train_corpus.lengths.max()))
+    if named is not None:
+        length, why = named.sequence_length, "as the documents of the cached answers were cut"
     if recipe.sequence_length is not None:
         if recipe.sequence_length > context:
             raise BadRecipe(

@@ -97,6 +97,7 @@ class _Fused(torch.autograd.Function):
         if torch.is_autocast_enabled(device.type):
             dtype = torch.get_autocast_dtype(device.type)
         wanted = any(ctx.needs_input_grad)
+        loss.every_row_learnt = bool((rows.target_N >= 0).all())
         with torch.autocast(device.type, enabled=False):
             pass_ = _Pass(states_NH.detach().to(dtype), head.to(device, dtype), rows, loss, wanted)
             for start in range(0, len(states_NH), chunk):

@@ -1,7 +1,8 @@
 """Text that a model writes, many rows at once: the loop that on-policy training and teacher-written data share.
 
 Prompts of different lengths are padded on the left, keys and values are kept from token to token, and rows that have ended leave the
-batch. Every row's random numbers are drawn before the first token, so what a row writes does not hang on when another one ends.
+batch. Every row's random numbers are drawn before the first token, so what a row writes does not hang on when another one ends; with
+generators of their own, rows write the same in whatever company.
 
 Shapes: B rows in the batch, R rows in all, P the longest prompt, N the most new tokens, V vocabulary entries.
 """
@@ -52,7 +53,7 @@ def generate(
     new_tokens: int | Sequence[int],
     temperature: float,
     ends: set[int],
-    generator: torch.Generator,
+    generator: torch.Generator | Sequence[torch.Generator],
     top_p: float = 1.0,
     mix: tuple[PreTrainedModel, float] | None = None,
     entries: int | None = None,
@@ -65,13 +66,13 @@ def generate(
     3.1). With `mix` = (teacher, α) from p̃ = α·p + (1 − α)·q (Gu et al., MiniLLM, arXiv 2306.08543, eq. 5), and the weights q/p̃ of the
     tokens are kept. `entries` bars ids from there on: rows of a padded head that stand for no token.
 
-    `generator` is one of the CPU, wherever the models are; the state of torch's own is left alone. `pause` is called before every
-    token, and may raise to end it. BadModel if the scores are NaN.
+    `generator`, for all or for each, is one of the CPU, wherever the models are; the state of torch's own is left alone. `pause` is
+    called before every token, and may raise to end it. BadModel if the scores are NaN.
     """
     if mix is not None and (temperature == 0 or top_p < 1):
         raise ValueError("a mixture is drawn from whole distributions: temperature above 0, top_p 1")
     room_R = _room(model, prompts, new_tokens)
-    chances_RN = torch.rand(len(prompts), max(room_R, default=0), generator=generator, dtype=torch.float64)
+    chances_RN = _chances(room_R, generator)
     width = entries or model.get_input_embeddings().weight.shape[0]
     at_once = defaults.written_rows(width)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
@@ -90,6 +91,17 @@ def generate(
             "Choose another model, or a higher precision.",
         )
     return [found[row] for row in range(len(prompts))]
+
+
+def _chances(room_R: list[int], generator: torch.Generator | Sequence[torch.Generator]) -> torch.Tensor:
+    """Numbers in [0, 1) (R, N) for every token that may be written."""
+    most = max(room_R, default=0)
+    if isinstance(generator, torch.Generator):
+        return torch.rand(len(room_R), most, generator=generator, dtype=torch.float64)
+    chances_RN = torch.zeros(len(room_R), most, dtype=torch.float64)
+    for chances_N, room, own in zip(chances_RN, room_R, generator, strict=True):
+        chances_N[:room] = torch.rand(room, generator=own, dtype=torch.float64)
+    return chances_RN
 
 
 def _room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], new_tokens: int | Sequence[int]) -> list[int]:

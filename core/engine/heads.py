@@ -58,6 +58,8 @@ class Head:
 
     def logits(self, hidden_nH: torch.Tensor, out_nV: torch.Tensor | None = None) -> torch.Tensor:
         """Scores (n, V) in float32 or wider, into `out_nV` if it is given."""
+        if self.module is None and self.weight_VH is not None:
+            hidden_nH = hidden_nH.to(self.weight_VH.dtype)  # a last norm may give float32 under autocast
         if self.module is not None:
             scores_nV = self.module(hidden_nH)
         elif self.weight_VH is None:

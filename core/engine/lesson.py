@@ -29,6 +29,7 @@ from core.engine.losses import AdaptiveClip, AutoBalance
 from core.engine.own_words import OwnWords, Replaced
 from core.engine.rows import Drawn, RowLoss, TopK
 from core.engine.states import StateGuide
+from core.engine.states import attach as train_beside
 from core.engine.states import drop as drop_from
 from core.engine.text import IGNORED, Blocks
 from core.engine.translation import Translation, aligned_loss, rule_of
@@ -36,9 +37,10 @@ from core.objectives import OBJECTIVES
 
 Batch = dict[str, torch.Tensor]
 
-# What is summed over the micro-batches of a step, in this order. `rows` are the learnt tokens, `ce_rows` those with a cross-entropy (not
-# what the student wrote itself), `kd_rows` what the teacher judged (tokens, or groups of them), `written` the student's own.
-SUMS = ("ce", "kd", "hidden", "relations", "rows", "ce_rows", "kd_rows", "written")
+# What is summed over the micro-batches of a step, in this order. `total` is the weighted sum that is trained, `rows` are the learnt tokens,
+# `ce_rows` those with a cross-entropy (not what the student wrote itself), `kd_rows` what the teacher judged (tokens, or groups of them),
+# `written` the student's own.
+SUMS = ("total", "ce", "kd", "hidden", "relations", "rows", "ce_rows", "kd_rows", "written")
 
 
 class Guide(Protocol):
@@ -59,17 +61,26 @@ class AtHand:
         total = sum(weights) or len(teachers)
         self.weights = [weight / total for weight in weights or [1.0] * len(teachers)]
         self.split = [splits(teacher) for teacher in teachers]
+        self._moved: dict[PreTrainedModel, Head] = {}
 
     def word(self, batch: Batch, counted_BT: torch.Tensor) -> Dense:
         states, heads = [], []
         for teacher, split in zip(self.teachers, self.split, strict=True):
             with self.mode():
                 states.append(_last_states(teacher, split, batch, counted_BT))
-            heads.append(Head.of(teacher) if split else Head.identity(states[-1].shape[-1]))
+            heads.append(self._head(teacher, states[-1].device) if split else Head.identity(states[-1].shape[-1]))
         word = Dense(states, heads)
         if len(states) > 1:
             word.weights_NK = self._fixed(word) if self.mixture == "mean" else _best_reader(word, batch, counted_BT)
         return word
+
+    def _head(self, teacher: PreTrainedModel, device: torch.device) -> Head:
+        """The teacher's head where the student's scores are made; of a teacher on another device, a copy that is kept."""
+        if teacher.device == device:
+            return Head.of(teacher)
+        if teacher not in self._moved:
+            self._moved[teacher] = Head.of(teacher).to(device, teacher.dtype)
+        return self._moved[teacher]
 
     def _fixed(self, word: Dense) -> torch.Tensor:
         rows = len(word.states[0])
@@ -149,7 +160,7 @@ class Aside:
                 input_ids=aligned.teacher_ids_BT.to(device),
                 position_ids=aligned.teacher_positions_BT.to(device),
             )
-        theirs = Head.of(self.teacher)
+        theirs = Head.of(self.teacher).to(states_NH.device, self.teacher.dtype)
         read_BTH = read_BTH.to(states_NH.device)
         value = aligned_loss(
             states_NH, head, read_BTH, theirs, aligned, self.translation.shared, self.rule, self.temperature, chunk
@@ -222,10 +233,9 @@ class Lesson:
             sinkhorn_epsilon=recipe.sinkhorn_epsilon,
         )
         if self.guided and recipe.objective == "dac_kl":
-            self.rows.clip = AdaptiveClip().to(self.student.device)
-            self.student.stillroom_clip = (
-                self.rows.clip
-            )  # a part of the student while it trains, as the projections are
+            # a part of the student while it trains, and dropped with the projections
+            self.rows.clip = AdaptiveClip()
+            train_beside(self.student, "clip", self.rows.clip)
         attach(self.student)
 
     @property
@@ -251,7 +261,7 @@ class Lesson:
         return self.own_words.replace(batches, self.student, self.guide.teachers[0], step)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The weighted sum over the micro-batch's learnt tokens, and the SUMS (float64). `model` is the student, wrapped or not."""
+        """The weighted sum over the micro-batch's learnt tokens, and the SUMS (float32, on the device). `model` is the student, wrapped or not."""
         counted_BT = batch["labels"] != IGNORED
         target_N = batch.get("ce_labels", batch["labels"])[counted_BT]
         weight_N = batch["weights"][counted_BT] if "weights" in batch else None
@@ -265,28 +275,22 @@ class Lesson:
             )
             total, sums = model(asked=asked)
         counts = {
+            "total": total,
             "rows": len(target_N),
             "ce_rows": (target_N != IGNORED).sum(),
             "kd_rows": sums.pop("kd_rows", len(target_N)),
             "written": (target_N == IGNORED).sum(),
         }
         values = [
-            torch.as_tensor((sums | counts).get(name, 0.0), device=total.device).detach().double() for name in SUMS
+            torch.as_tensor((sums | counts).get(name, 0.0), device=total.device).detach().float() for name in SUMS
         ]
         return total, torch.stack(values)
 
     def means(self, sums: dict[str, float]) -> dict[str, float]:
         """Each part in nats (or its own unit) over the tokens it was taken on."""
         of = {"ce": "ce_rows", "kd": "kd_rows", "hidden": "rows", "relations": "rows"}
-        return {name: sums[name] / sums[count] if sums[count] else math.nan for name, count in of.items()}
-
-    def total(self, sums: dict[str, float]) -> float:
-        """The loss a learnt token, from the sums."""
-        recipe = self.recipe
-        if not self.guided:
-            return sums["ce"] / sums["rows"]
-        beside = recipe.hidden_weight * sums["hidden"] + recipe.relation_weight * sums["relations"]
-        return (recipe.ce_weight * sums["ce"] + self.kd_weight() * sums["kd"] + beside) / sums["rows"]
+        means = {name: sums[name] / sums[count] if sums[count] else math.nan for name, count in of.items()}
+        return {"total": sums["total"] / sums["rows"], **means}
 
     def further_parts(self, means: dict[str, float]) -> dict[str, float | None]:
         """What the curve shows beside CE and the teacher's part."""

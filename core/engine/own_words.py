@@ -4,7 +4,8 @@ Agarwal et al., "On-Policy Distillation of Language Models" (GKD, arXiv 2306.136
 instead of each step. A chosen block keeps the beginning of each of its documents as a prompt; the student's words follow, and only they
 are learnt, from the teacher alone (nobody's text says what would have been right after them, so there is no cross-entropy).
 
-Everything follows from the recipe's seed, the step and the block's tokens: a resumed run chooses and writes the same.
+Everything follows from the recipe's seed, the step, the block's tokens and the length of blocks: a resumed run chooses and writes the
+same, whatever its micro-batch and however many processes share the step.
 
 Shapes: B blocks in a micro-batch, T positions.
 """
@@ -16,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.distill import DistillRecipe
 from core.engine.generation import Written, generate
-from core.engine.text import IGNORED, Framing
+from core.engine.text import IGNORED, Framing, positions_for
 
 PROMPT_SHARE = 1 / 3  # of a document
 SHORTEST_PROMPT = 2  # the start token and one more
@@ -43,26 +45,36 @@ class Replaced:
 
 @dataclass
 class _Beginning:
-    """A prompt in block `row` of micro-batch `batch`, and how many tokens may follow it there."""
+    """A prompt in block `row` of micro-batch `batch`, how many tokens may follow it there, and what its random numbers begin with."""
 
     batch: int
     row: int
     ids: list[int]
     room: int
+    seed: int
     written: Written = field(default_factory=lambda: Written([], [], False))
 
 
 class OwnWords:
-    """Puts the student's own words into a share λ of the blocks. `dtype` is that of the training's arithmetic."""
+    """Puts the student's own words into a share λ of the blocks.
+
+    `dtype` is that of the training's arithmetic, `length` that of the run's blocks: micro-batches may be cut shorter.
+    """
 
     def __init__(
-        self, recipe: DistillRecipe, tokenizer: PreTrainedTokenizerBase, framing: Framing, dtype: torch.dtype
+        self,
+        recipe: DistillRecipe,
+        tokenizer: PreTrainedTokenizerBase,
+        framing: Framing,
+        dtype: torch.dtype,
+        length: int,
     ) -> None:
         self.recipe = recipe
         self.tokenizer = tokenizer
         self.dtype = dtype
+        self.length = length
         self.ends = {token for token in (framing.end, tokenizer.eos_token_id) if token is not None}
-        self.pad = tokenizer.pad_token_id or 0
+        self.pad = 0  # nothing reads what stands there, and the tokenizer's own may have no row in the model
 
     def replace(
         self,
@@ -74,18 +86,19 @@ class OwnWords:
         """All micro-batches of a step at once, for a large batch is written faster than small ones; those given stay as they are.
 
         A micro-batch holds input_ids, position_ids and labels (B, T), labels being the next token of the same document or IGNORED. The
-        new ones hold two tensors more: `ce_labels` (B, T), the labels without the student's words; and where the teacher mixes in,
-        `weights` (B, T) in float32, q/p̃ of the token that the label is, and 1 elsewhere: the single step of MiniLLM's importance weight
-        (arXiv 2306.08543, eq. 6 and below). They need no clamp: p̃ = αp + (1 − α)q keeps each between 0 and 1/(1 − α).
+        new ones are longer where the student's words need it, and hold two tensors more: `ce_labels` (B, T), the labels without the
+        student's words; and where the teacher mixes in, `weights` (B, T) in float32, q/p̃ of the token that the label is, and 1
+        elsewhere: the single step of MiniLLM's importance weight (arXiv 2306.08543, eq. 6 and below). They need no clamp:
+        p̃ = αp + (1 − α)q keeps each between 0 and 1/(1 − α).
         """
         found = [
             beginning
             for number, batch in enumerate(batches)
             for row in self._chosen(batch, step)
-            for beginning in self._beginnings(batch, number, row)
+            for beginning in self._beginnings(batch, number, row, step)
         ]
         if found:
-            self._write(found, student, teacher, step)
+            self._write(found, student, teacher)
         new = [
             self._rebuilt(batch, [each for each in found if each.batch == number])
             for number, batch in enumerate(batches)
@@ -99,37 +112,34 @@ class OwnWords:
 
     def _chosen(self, batch: dict[str, torch.Tensor], step: int) -> Iterator[int]:
         """The blocks that the student writes anew."""
-        for row, ids_T in enumerate(batch["input_ids"]):
-            lot = _number(self.recipe.seed, step, ids_T.tolist()) / 2**63
-            if lot < self.recipe.on_policy_share:
+        for row in range(len(batch["input_ids"])):
+            ids, _, _ = _filled(batch, row)
+            if _number(self.recipe.seed, step, ids) / 2**63 < self.recipe.on_policy_share:
                 yield row
 
-    def _beginnings(self, batch: dict[str, torch.Tensor], number: int, row: int) -> list[_Beginning]:
+    def _beginnings(self, batch: dict[str, torch.Tensor], number: int, row: int, step: int) -> list[_Beginning]:
         """The prompts of a block. What room its documents leave together is shared among them, so that all that is written fits."""
-        ids, labels = batch["input_ids"][row].tolist(), batch["labels"][row].tolist()
-        length = len(ids)
-        documents = list(_documents(batch["position_ids"][row].tolist(), labels))
+        ids, labels, documents = _filled(batch, row)
         if not documents:
             return []
+        length = self.length
         spare = (length - sum(end - start for start, end in documents)) // len(documents)
         most = self.recipe.new_tokens or max(1, length // 2)
         found = []
-        for start, end in documents:
+        for place, (start, end) in enumerate(documents):
             if self.recipe.answers_only:  # the prompt is all that stands before the first token to be learnt
                 prompt = next(at for at in range(start, end) if labels[at] != IGNORED) + 1 - start
             else:
                 third = max(SHORTEST_PROMPT, int((end - start) * PROMPT_SHARE))
                 prompt = min(third, max(1, int(length * MOST_OF_BLOCK)), end - start - 1)
             room = min(most, end - start - prompt + spare)
-            found.append(_Beginning(number, row, ids[start : start + prompt], room))
+            seed = _number(self.recipe.seed, step, ids, place)
+            found.append(_Beginning(number, row, ids[start : start + prompt], room, seed))
         return found
 
-    def _write(
-        self, found: list[_Beginning], student: PreTrainedModel, teacher: PreTrainedModel | None, step: int
-    ) -> None:
+    def _write(self, found: list[_Beginning], student: PreTrainedModel, teacher: PreTrainedModel | None) -> None:
         alpha = self.recipe.teacher_mix
         assert teacher is not None or not alpha, "a mixture needs the teacher"
-        seed = _number(self.recipe.seed, step, [token for beginning in found for token in beginning.ids])
         with torch.autocast(student.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
             rows = generate(
                 student,
@@ -137,7 +147,7 @@ class OwnWords:
                 new_tokens=[beginning.room for beginning in found],
                 temperature=self.recipe.sampling_temperature,
                 ends=self.ends,
-                generator=torch.Generator().manual_seed(seed),
+                generator=[torch.Generator().manual_seed(beginning.seed) for beginning in found],
                 mix=(teacher, alpha) if teacher is not None and alpha else None,
                 entries=self._entries(student, teacher),
             )
@@ -150,24 +160,37 @@ class OwnWords:
         return min(len(self.tokenizer), *widths)
 
     def _rebuilt(self, batch: dict[str, torch.Tensor], found: list[_Beginning]) -> dict[str, torch.Tensor]:
-        """The micro-batch with its chosen blocks packed anew, on the device where it was."""
-        ids_BT, positions_BT, labels_BT = (batch[name].clone() for name in ("input_ids", "position_ids", "labels"))
-        ce_labels_BT = labels_BT.clone()
-        weights_BT = torch.ones_like(labels_BT, dtype=torch.float32)
-        for row in dict.fromkeys(beginning.row for beginning in found):
-            block = _Block(labels_BT.shape[1], self.pad)
-            for beginning in found:
-                if beginning.row == row:
-                    block.add(beginning.ids, beginning.written)
-            ids_BT[row], positions_BT[row] = torch.tensor(block.ids), torch.tensor(block.positions)
-            labels_BT[row], ce_labels_BT[row] = torch.tensor(block.labels), IGNORED
-            weights_BT[row] = torch.tensor(block.weights)
-        new = {**batch, "input_ids": ids_BT, "position_ids": positions_BT, "labels": labels_BT}
+        """The micro-batch with its chosen blocks packed anew, on the device where it was; longer if they need it."""
+        blocks: dict[int, _Block] = {}
+        for beginning in found:
+            blocks.setdefault(beginning.row, _Block(self.length, self.pad)).add(beginning.ids, beginning.written)
+        given = batch["labels"].shape[1]
+        needed = max((block.used for block in blocks.values()), default=0)
+        new = {**batch, **self._grown(batch, max(given, positions_for(needed, self.length)))}
+        labels_BT = new["labels"]
+        ce_labels_BT, weights_BT = labels_BT.clone(), torch.ones_like(labels_BT, dtype=torch.float32)
+        for row, block in blocks.items():
+            for name, values in (("input_ids", block.ids), ("position_ids", block.positions), ("labels", block.labels)):
+                new[name][row] = torch.tensor(values[: labels_BT.shape[1]])
+            ce_labels_BT[row] = IGNORED
+            weights_BT[row] = torch.tensor(block.weights[: labels_BT.shape[1]])
         new["ce_labels"] = ce_labels_BT
         if "shift_labels" in batch:
             new["shift_labels"] = labels_BT
         if self.recipe.teacher_mix:
             new["weights"] = weights_BT
+        return new
+
+    def _grown(self, batch: dict[str, torch.Tensor], positions: int) -> dict[str, torch.Tensor]:
+        """Copies of ids, positions and labels, padded to so many positions as `collate` leaves them."""
+        given = batch["labels"].shape[1]
+        new = {
+            name: functional.pad(batch[name], (0, positions - given), value=value)
+            for name, value in (("input_ids", self.pad), ("position_ids", 0), ("labels", IGNORED))
+        }
+        for row in range(len(batch["labels"]) if positions > given else 0):
+            filled = len(_filled(batch, row)[0])  # the padding counts from there
+            new["position_ids"][row, given:] = torch.arange(given - filled, positions - filled)
         return new
 
     def _as_text(self, beginning: _Beginning) -> tuple[str, str]:
@@ -208,7 +231,15 @@ def _documents(positions: list[int], labels: list[int]) -> Iterator[tuple[int, i
             yield start, end
 
 
-def _number(seed: int, step: int, ids: list[int]) -> int:
-    """A number below 2⁶³ that only these three decide."""
-    text = f"{seed} {step} {ids}".encode()
+def _filled(batch: dict[str, torch.Tensor], row: int) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Ids and labels of a block without its padding, and its documents."""
+    ids, positions, labels = (batch[name][row].tolist() for name in ("input_ids", "position_ids", "labels"))
+    documents = list(_documents(positions, labels))
+    filled = documents[-1][1] if documents else 0
+    return ids[:filled], labels[:filled], documents
+
+
+def _number(*decisive: object) -> int:
+    """A number below 2⁶³ that only these decide."""
+    text = " ".join(map(str, decisive)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

@@ -85,10 +85,10 @@ def peak_of(bench: Bench, lesson: Lesson, count: int) -> int:
     """Bytes that forward and backward over `count` of the fullest blocks take beyond what is held before and gradients."""
     assert bench.blocks is not None
     student = lesson.student
-    batch = {
-        name: tensor.to(bench.device)
-        for name, tensor in collate([bench.blocks[bench.blocks.fullest()]] * count).items()
-    }
+    block = bench.blocks[bench.blocks.fullest()]
+    if lesson.own_words is not None:
+        block = _written_full(block, bench.length)
+    batch = {name: tensor.to(bench.device) for name, tensor in collate([block] * count).items()}
     moments = [
         torch.empty(2 * parameter.numel() // bench.parts, device=bench.device) for parameter in student.parameters()
     ]
@@ -101,6 +101,15 @@ def peak_of(bench: Bench, lesson: Lesson, count: int) -> int:
     gradients = 4 * sum(parameter.numel() for parameter in student.parameters())
     del moments
     return max(0, watch.growth - gradients)
+
+
+def _written_full(block: dict[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
+    """The block as the student may leave it: its words go on to the end of the block, however short the texts are."""
+    ids = block["input_ids"][: int(block["filled"])]
+    filled = ids.repeat(-(-length // len(ids)))[:length]
+    labels = torch.cat([filled[1:], filled[:1]])
+    own = {"input_ids": filled, "position_ids": torch.arange(length), "labels": labels, "filled": torch.tensor(length)}
+    return {**block, **own}
 
 
 class MemoryWatch:

@@ -39,10 +39,11 @@ class TopK(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Classes drawn at random from the teacher's distribution, with their share of the draws (0 for padding)."""
+    """Classes drawn at random from the teacher's distribution, with their share of the draws (0 for padding), and its entropy in nats."""
 
     ids_NK: torch.Tensor
     share_NK: torch.Tensor
+    entropy_N: torch.Tensor
 
 
 @dataclass
@@ -58,6 +59,9 @@ class RowLoss:
     clip_mass: float = 0.95
     sinkhorn_epsilon: float = 0.1
     clip: losses.AdaptiveClip | None = None  # DAC-KL's small network
+    every_row_learnt: bool = (
+        False  # every row has a class, which spares a pass; set by `fused`, which looks once for all chunks
+    )
     of_clip: list[torch.Tensor] = field(default_factory=list)  # the gradients of its parameters, summed over chunks
     _spare: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
 
@@ -131,13 +135,13 @@ class RowLoss:
         return Step(ce, kd, grad_nV)
 
     def drawn(self, z_nV: torch.Tensor, known: Drawn, target_n: torch.Tensor, common: int) -> Step:
-        """−Σ share · log q over classes drawn from p: cross-entropy to the teacher, without bias (forward KL plus p's entropy)."""
-        ids_nK, share_nK = known
+        """−Σ share · log q − H(p) over classes drawn from p: the forward KL without bias, so a single row's may be negative."""
+        ids_nK, share_nK, entropy_n = known
         q_nV, lse_n = self._softmax(z_nV, 0)
         ce, learnt_n = _cross_entropy(z_nV, lse_n, target_n)
         soft_nC, soft_lse_n = self._softened(z_nV, q_nV, lse_n, common)
         log_q_nK = z_nV.gather(1, ids_nK) / self.temperature - soft_lse_n[:, None]
-        kd = -(share_nK * log_q_nK).sum()
+        kd = -(share_nK * log_q_nK).sum(1).add(entropy_n).sum()
         grad_nV = self._weighted(q_nV, soft_nC, torch.ones_like(lse_n), learnt_n)
         grad_nV.scatter_add_(1, ids_nK, share_nK * (-self.kd_weight / self.temperature))
         _subtract_at(grad_nV, target_n, learnt_n, self.ce_weight)
@@ -160,8 +164,10 @@ class RowLoss:
 
     def _weigh_ce_(self, q_nV: torch.Tensor, target_n: torch.Tensor, learnt_n: torch.Tensor) -> None:
         """The gradient of the weighted cross-entropy, in q's place; 0 in rows without a class."""
-        if self.ce_weight != 1.0 or not bool(learnt_n.all()):
+        if not self.every_row_learnt:
             q_nV.mul_((self.ce_weight * learnt_n)[:, None])
+        elif self.ce_weight != 1.0:
+            q_nV.mul_(self.ce_weight)
         _subtract_at(q_nV, target_n, learnt_n, self.ce_weight)
 
     def _differentiated(

@@ -13,7 +13,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from core import defaults
-from core.engine.losses import common_vocabulary
+from core.engine.heads import Head, splits, trunk_states
+from core.engine.losses import common_vocabulary, forward_kl
 from core.engine.text import Corpus, Framing
 
 Window: TypeAlias = tuple[np.ndarray, np.ndarray]  # ids, and which of them are counted as targets
@@ -72,6 +73,7 @@ def score(
     windows.sort(key=lambda window: len(window[0]))
     rows = defaults.scored_rows(model.get_input_embeddings().weight.shape[0])
     was_training = model.training
+    reader, judge = Reader.of(model), None if teacher is None else Reader.of(teacher)
     model.eval()
     nll = kl = teacher_nll = 0.0
     tokens = agreed = done = 0
@@ -79,7 +81,7 @@ def score(
         while done < len(windows):
             longest = len(windows[min(done + 255, len(windows) - 1)][0])
             batch = windows[done : done + max(1, min(256, rows // longest))]
-            sums = _score_batch(model, teacher, batch, device)
+            sums = _score_batch(reader, judge, batch, device)
             nll, kl, teacher_nll = nll + sums.nll, kl + sums.kl, teacher_nll + sums.teacher_nll
             agreed, tokens = agreed + sums.agreed, tokens + sums.tokens
             done += len(batch)
@@ -131,8 +133,28 @@ class _Sums(NamedTuple):
     teacher_nll: float = 0.0
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A model and whether its scores are its head's alone, so that they can be made for a few rows at a time."""
+
+    model: PreTrainedModel
+    split: bool
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Reader:
+        return cls(model, splits(model))
+
+    def read(self, ids_BT: torch.Tensor, counts_BT: torch.Tensor) -> tuple[torch.Tensor, Head]:
+        """What predicts the counted tokens: hidden states (N, H) with the head for them, or scores."""
+        ids_BT = ids_BT.to(self.model.device)
+        if self.split:
+            return trunk_states(self.model, input_ids=ids_BT)[:, :-1][counts_BT], Head.of(self.model)
+        scores_NV = self.model(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT]
+        return scores_NV, Head.identity(scores_NV.shape[-1])
+
+
 @torch.inference_mode()
-def _score_batch(model: PreTrainedModel, teacher: PreTrainedModel | None, batch: list[Window], device: str) -> _Sums:
+def _score_batch(model: Reader, teacher: Reader | None, batch: list[Window], device: str) -> _Sums:
     """The sums over a batch of windows padded on the right (causal: padding is never seen)."""
     length = max(len(ids) for ids, _ in batch)
     ids_BT = torch.zeros(len(batch), length, dtype=torch.long)
@@ -140,19 +162,21 @@ def _score_batch(model: PreTrainedModel, teacher: PreTrainedModel | None, batch:
     for row, (ids, counts) in enumerate(batch):
         ids_BT[row, : len(ids)] = torch.from_numpy(ids)
         counts_BT[row, : len(ids) - 1] = torch.from_numpy(counts[1:])
-    ids_BT, counts_BT = ids_BT.to(device), counts_BT.to(device)
-    target_N = ids_BT[:, 1:][counts_BT]
-    logits_NV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
-    nll = functional.cross_entropy(logits_NV, target_N, reduction="sum").double().item()
-    if teacher is None:
-        return _Sums(nll, len(target_N))
-    teacher_NV = teacher(input_ids=ids_BT, use_cache=False).logits[:, :-1][counts_BT].float()
-    teacher_nll = functional.cross_entropy(teacher_NV, target_N, reduction="sum").double().item()
-    student_NV, teacher_NV = common_vocabulary(logits_NV, teacher_NV)
-    kl = (
-        functional.kl_div(student_NV.log_softmax(-1), teacher_NV.log_softmax(-1), reduction="sum", log_target=True)
-        .double()
-        .item()
-    )
-    agreed = int((student_NV.argmax(-1) == teacher_NV.argmax(-1)).sum().item())
-    return _Sums(nll, len(target_N), kl, agreed, teacher_nll)
+    target_N = ids_BT[:, 1:][counts_BT].to(device)
+    states_NH, head = model.read(ids_BT, counts_BT)
+    theirs, their_head = (None, None) if teacher is None else teacher.read(ids_BT, counts_BT)
+    rows = defaults.chunk_rows(len(target_N), head.entries, torch.device(device).type)
+    sums = np.zeros(4)  # NLL, KL, agreed, the teacher's NLL
+    for start in range(0, len(target_N), rows):
+        part = slice(start, start + rows)
+        z_nV, target_n = head.logits(states_NH[part]), target_N[part]
+        found = [functional.cross_entropy(z_nV, target_n, reduction="sum")]
+        if theirs is not None and their_head is not None:
+            t_nV = their_head.logits(theirs[part]).to(device)
+            student_nV, teacher_nV = common_vocabulary(z_nV, t_nV)
+            found.append(forward_kl(student_nV.log_softmax(-1), teacher_nV.log_softmax(-1)))
+            found.append((student_nV.argmax(-1) == teacher_nV.argmax(-1)).sum())
+            found.append(functional.cross_entropy(t_nV, target_n, reduction="sum"))
+        sums[: len(found)] += torch.stack([value.float() for value in found]).cpu().double().numpy()
+    nll, kl, agreed, teacher_nll = sums.tolist()
+    return _Sums(nll, len(target_N), kl, round(agreed), teacher_nll)

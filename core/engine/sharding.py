@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from core.distill import DistillRecipe
+from core.distill import WRITES_WHOLE, DistillRecipe
 from core.engine.session import Session
 from core.engine.trainer import DistillTrainer
 from core.errors import BadRecipe
@@ -35,10 +35,8 @@ def shares_out(session: Session, recipe: DistillRecipe) -> bool:
     """True if the recipe and the processes at hand ask for it. BadRecipe where it can't be."""
     if recipe.strategy != "fsdp" or session.peers.count == 1:
         return False
-    if recipe.source == "on-policy" and recipe.guided:
-        raise BadRecipe(
-            "A student that writes text itself must be whole in each process, and fsdp shares it out.", "Choose ddp."
-        )
+    if recipe.must_be_whole:
+        raise BadRecipe(WRITES_WHOLE, "Choose ddp.")
     return True
 
 

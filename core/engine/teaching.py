@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from core.cache import CacheRecipe, cache_problems, read_manifest, teacher_fingerprint
+from core.cache import AS_ASKED, CacheRecipe, cache_problems, read_manifest, teacher_fingerprint
 from core.distill import DistillRecipe
 from core.engine.answers import Answers, key_of
 from core.engine.bench import Bench
@@ -19,7 +19,7 @@ from core.engine.models import load_model, load_tokenizer
 from core.engine.own_words import OwnWords
 from core.engine.session import Session
 from core.engine.states import StateGuide
-from core.engine.text import find_framing, first_texts, keeps_documents_apart
+from core.engine.text import collate, find_framing, first_texts, keeps_documents_apart, refuse_tokens_beyond
 from core.engine.translation import Translation
 from core.errors import BadModel, BadRecipe, Trouble
 from core.models import same_tokenizer
@@ -27,6 +27,7 @@ from core.objectives import OBJECTIVES
 from core.recipe import Problem
 
 QUANTIZED = ("int8", "int4")
+TRIED_BLOCKS = 16  # are aligned before training, to say how much of the text has no counterpart
 
 
 def load_teacher(session: Session, recipe: DistillRecipe, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -87,6 +88,9 @@ def make_lesson(session: Session, recipe: DistillRecipe, bench: Bench, student: 
     if not recipe.guided:
         bench.let_teacher_go()
         return Lesson(recipe, student)
+    assert recipe.teacher is not None
+    if bench.judge is not None:
+        _refuse_a_small_table(recipe, bench, bench.judge, Path(recipe.teacher), student)
     if recipe.source == "cache":
         answers = _answers(session, recipe, bench)
         assert bench.blocks is not None
@@ -101,15 +105,18 @@ def make_lesson(session: Session, recipe: DistillRecipe, bench: Bench, student: 
     if hidden or relations:
         states = StateGuide(student, bench.teacher, hidden=hidden, relations=relations)
     guide = AtHand(
-        [bench.teacher, *_further(session, recipe, bench)], recipe.teacher_weights, recipe.mixture, states is not None
+        [bench.teacher, *_further(session, recipe, bench, student)],
+        recipe.teacher_weights,
+        recipe.mixture,
+        states is not None,
     )
     own_words = None
     if recipe.source == "on-policy":
-        own_words = OwnWords(recipe, bench.tokenizer, bench.framing, bench.dtype)
+        own_words = OwnWords(recipe, bench.tokenizer, bench.framing, bench.dtype, bench.length)
     return Lesson(recipe, student, guide, states=states, own_words=own_words)
 
 
-def _further(session: Session, recipe: DistillRecipe, bench: Bench) -> list[PreTrainedModel]:
+def _further(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> list[PreTrainedModel]:
     found = []
     for folder in recipe.more_teachers:
         same, why = same_tokenizer(Path(folder), bench.source)
@@ -120,7 +127,26 @@ def _further(session: Session, recipe: DistillRecipe, bench: Bench) -> list[PreT
             )
         session.phase("loading", f"teacher {Path(folder).name}")
         found.append(load_teacher(session, recipe, Path(folder), bench.dtype))
+        _refuse_a_small_table(recipe, bench, found[-1], Path(folder), student)
     return found
+
+
+def _refuse_a_small_table(
+    recipe: DistillRecipe, bench: Bench, teacher: PreTrainedModel, folder: Path, student: PreTrainedModel
+) -> None:
+    """BadModel if a teacher that reads the student's tokens has no row for one: of the text, or of what the student may write."""
+    rows = teacher.get_input_embeddings().weight.shape[0]
+    highest = max(int(corpus.ids.max()) for corpus in (bench.train, bench.held_out))
+    if (
+        recipe.source == "on-policy" and teacher is not bench.teacher
+    ):  # the student writes what it and the first teacher know
+        assert bench.teacher is not None
+        both = (model.get_input_embeddings().weight.shape[0] for model in (student, bench.teacher))
+        highest = max(highest, min(len(bench.tokenizer), *both) - 1)
+    refuse_tokens_beyond(rows, highest, bench.tokenizer, f"the teacher {folder.name}")
+    assert bench.blocks is not None
+    if bench.blocks.pad >= rows:
+        bench.blocks.pad = 0  # nothing reads what stands there
 
 
 def _translated(session: Session, recipe: DistillRecipe, bench: Bench, student: PreTrainedModel) -> Aside:
@@ -142,8 +168,14 @@ def _translated(session: Session, recipe: DistillRecipe, bench: Bench, student: 
         (bench.tokenizer, tokenizer), (bench.framing, framing), widths, context, keeps_documents_apart(teacher)
     )
     session.choose("alignment", recipe.objective, translation.words())
+    assert bench.blocks is not None
+    for number in range(min(TRIED_BLOCKS, len(bench.blocks))):
+        block = collate([bench.blocks[number]])
+        translation.align(block["input_ids"], block["position_ids"], block["labels"])
+    if (left_out := translation.notice()) is not None:
+        session.notice(left_out, "warning")
     return Aside(
-        translation, teacher, "uld" if recipe.objective == "uld" else "gold", recipe.jsd_beta, recipe.temperature
+        translation, teacher, "uld" if recipe.objective == "uld" else "gold", recipe.gold_beta, recipe.temperature
     )
 
 
@@ -177,7 +209,7 @@ def _named_answers(session: Session, recipe: DistillRecipe, bench: Bench) -> Ans
             "with another seed, or with another length of blocks.",
             "Make the cache from this data (`stillroom cache`), or leave the folder out, and one is made.",
         )
-    session.choose("cache", recipe.cache, "as the recipe says")
+    session.choose("cache", recipe.cache, AS_ASKED)
     return answers
 
 

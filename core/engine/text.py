@@ -140,12 +140,12 @@ def find_framing(
     )
 
 
-def refuse_tokens_beyond(rows: int, highest: int, tokenizer: PreTrainedTokenizerBase) -> None:
+def refuse_tokens_beyond(rows: int, highest: int, tokenizer: PreTrainedTokenizerBase, model: str = "the model") -> None:
     """BadModel if the text holds a token that a model with so many rows in its table can't read. More rows than tokens are fine."""
     if highest >= rows:
         raise BadModel(
             f"The tokenizer of {tokenizer.name_or_path} writes token {highest} ({tokenizer.convert_ids_to_tokens(highest)!r}), "
-            f"but the model's table has only {rows} rows.",
+            f"but the table of {model} has only {rows} rows.",
             "The tokenizer was extended, or is another model's. Choose the model that belongs to it.",
         )
 
@@ -602,13 +602,17 @@ def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     What is cut off is padding in every block, behind all that is learnt, so no loss or gradient changes. `shift_labels` tells the
     Trainer that labels are aligned with the predictions already.
     """
-    length = len(items[0]["input_ids"])
-    multiple = 64 if length >= LONG_BLOCK else 8
-    longest = -(-max(int(item["filled"]) for item in items) // multiple) * multiple
+    longest = positions_for(max(int(item["filled"]) for item in items), len(items[0]["input_ids"]))
     batch = {
         name: torch.stack([item[name][:longest] for item in items]) for name in ("input_ids", "position_ids", "labels")
     }
     return {**batch, "shift_labels": batch["labels"], "index": torch.stack([item["index"] for item in items])}
+
+
+def positions_for(filled: int, length: int) -> int:
+    """T of a micro-batch whose fullest block has so many tokens, of blocks of `length`."""
+    multiple = 64 if length >= LONG_BLOCK else 8
+    return min(length, -(-filled // multiple) * multiple)
 
 
 def pack(

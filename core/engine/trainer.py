@@ -102,7 +102,8 @@ class DistillTrainer(Trainer):
         """The sums since the last point of the curve, which the main process holds for all, and the balance."""
         if isinstance(kept, list):  # of a run that began before there were other parts than CE and KL
             ce, kd, rows = kept
-            kept = {"sums": {"ce": ce, "kd": kd, "rows": rows, "ce_rows": rows, "kd_rows": rows}}
+            total = self.lesson.rows.ce_weight * ce + self.lesson.kd_weight() * kd if self.lesson.guided else ce
+            kept = {"sums": {"total": total, "ce": ce, "kd": kd, "rows": rows, "ce_rows": rows, "kd_rows": rows}}
         if self.session.peers.main:
             self.parts = torch.tensor([kept["sums"].get(name, 0.0) for name in SUMS], dtype=torch.float64)
         if "balance" in kept:
@@ -146,7 +147,7 @@ class DistillTrainer(Trainer):
 
     def end_step(self) -> None:
         """Bring the sums of the step home, and let the balance follow them."""
-        step = torch.stack(self.of_step).sum(0).cpu()
+        step = torch.stack(self.of_step).cpu().double().sum(0)
         self.of_step.clear()
         self.parts += step
         if self.recipe.balance == "auto" and self.lesson.guided:
@@ -195,6 +196,8 @@ class Journalist(TrainerCallback):
         self.trainer.end_step()
         self.step_seconds += time.monotonic() - self.step_began
         self.session.step = state.global_step
+        if state.global_step >= state.max_steps:
+            control.should_log = True  # the curve reaches to the end, whatever `log_every`
         if self.session.agreed_stop() is not None:
             control.should_training_stop = True
             control.should_save = not self.session.discarding
@@ -226,7 +229,7 @@ class Journalist(TrainerCallback):
                 lr=logs["learning_rate"],
                 ce=means["ce"],
                 kd=means["kd"] if lesson.guided else None,
-                total=lesson.total(sums),
+                total=means["total"],
                 grad_norm=logs.get("grad_norm"),
                 tokens_per_second=None if speed is None else round(speed, 1),
                 memory_bytes=memory_in_use(self.session.device),

@@ -86,7 +86,7 @@ def y_texts(unit: Unit, ticks: Sequence[float], *, log: bool = False) -> list[st
         return x_texts("step", ticks)
     if unit == "bytes":
         return ["0" if tick == 0 else bytes_text(tick) for tick in ticks]
-    return [f"{text} %" for text in _alike([100 * tick for tick in ticks])] if unit == "share" else _alike(ticks)
+    return [f"{text}%" for text in _alike([100 * tick for tick in ticks])] if unit == "share" else _alike(ticks)
 
 
 def value_text(unit: Unit, value: float | None) -> str:
@@ -98,7 +98,7 @@ def value_text(unit: Unit, value: float | None) -> str:
     if unit == "count":
         return count_text(value)
     if unit == "share":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     if unit == "power":
         return power_text(value)
     return f"{value:.3f}" if abs(value) < 100 else count_text(value)

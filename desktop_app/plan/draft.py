@@ -29,7 +29,7 @@ OTHERS = tuple(name for name in DistillRecipe.model_fields if name not in OWN)
 ON_CARDS = OWN | {
     "more_teachers", "teacher_weights", "mixture",
     "separator", "answers_only",
-    "objective", "balance", "jsd_beta", "skew_alpha", "clip_mass", "sinkhorn_epsilon",
+    "objective", "balance", "jsd_beta", "gold_beta", "skew_alpha", "clip_mass", "sinkhorn_epsilon",
     "source", "cache", "top_k", "tail", "on_policy_share", "sampling_temperature", "new_tokens", "teacher_mix",
     "processes", "launch", "strategy", "teacher_precision", "teacher_device",
 }  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from core.distill import DistillRecipe
 from core.objectives import OBJECTIVES
 from core.plan import Plan
 from desktop_app import theme
@@ -43,13 +42,16 @@ class ObjectiveCard(QWidget):
         self.weight, self.temperature = self.weight_field.edit, self.temperature_field.edit
         self.own = (
             Dial("jsd_beta", self.tr("Between the two KLs (β)")),
+            Dial("gold_beta", self.tr("Between the two KLs (β)")),
             Dial("skew_alpha", self.tr("Skew (α)")),
             Dial("clip_mass", self.tr("Mass that is kept")),
             Dial("sinkhorn_epsilon", self.tr("Blur (ε)")),
         )
         self.balance = Segmented([("fixed", self.tr("Fixed")), ("auto", self.tr("Automatic"))])
-        described = DistillRecipe.model_fields["balance"].description or ""
-        self.balance_field = Field(self.tr("Balance of the parts"), self.balance, described)
+        automatic = self.tr(
+            "Automatic scales the teacher's part to the size of the cross-entropy as training goes, so that the weight means a share."
+        )
+        self.balance_field = Field(self.tr("Balance of the parts"), self.balance, automatic)
         self.source = SourceInput()
         self.dials = self._custom()
         layout = QVBoxLayout(self)
@@ -71,9 +73,9 @@ class ObjectiveCard(QWidget):
         grid.addWidget(self.objective_field, 0, 0, 1, 2)
         grid.addWidget(self.weight_field, 1, 0, top)
         grid.addWidget(self.temperature_field, 1, 1, top)
-        grid.addWidget(self.balance_field, 2, 0, top)
         for dial in self.own:  # one of them at most is in sight
-            grid.addWidget(dial, 2, 1, top)
+            grid.addWidget(dial, 2, 0, top)
+        grid.addWidget(self.balance_field, 3, 0, 1, 2, top)
         return dials
 
     def _connect(self) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QScrollArea, QVBoxLa
 from core.models import ModelEntry
 from core.numbers import count_text, duration_text
 from core.options import Choice
-from core.pilot import FEWEST, MOST
+from core.pilot import FEWEST, MOST, pilot_tokens
 from core.pilot import Field as Tried
 from core.plan import Plan
 from core.plan import Teacher as Candidate
@@ -70,13 +70,11 @@ class PilotDialog(QDialog):
         self.ticks = Ticks(MOST, self.tr("%d at the most. Take one out first.") % MOST)
         self.ticks_field = Field(self.tr("Choose %d to %d") % (FEWEST, MOST), self._scrolled())
         self.tokens = AmountEdit()
-        self.tokens.set_value(piloting.pilot_tokens(self._plan))
+        tokens, reason = pilot_tokens(self._plan)
+        self.tokens.set_value(tokens)
         self.tokens.setFixedWidth(112)
-        steps = self.tr("By default a tenth of the budget of %s, but at least %d steps.")
         self.tokens_field = Field(
-            self.tr("Budget of each run, in tokens"),
-            self.tokens,
-            steps % (count_text(self._plan.tokens), piloting.LEAST_STEPS),
+            self.tr("Budget of each run, in tokens"), self.tokens, self.tr("By default %s.") % reason
         )
         self.estimate, self.problem = words(), words("error")
         self.cancel = button(self.tr("Cancel"))
@@ -155,7 +153,7 @@ class PilotDialog(QDialog):
             why_not = self.tr("It is no larger than the student.")
         elif candidate is not None and candidate.same_tokenizer is False and self.draft.kind == "folder":
             why_not = self.tr("It has another tokenizer than the student.")
-        said = candidate.badge_sentence if candidate is not None else ""
+        said = candidate.badge_sentence if candidate is not None and not why_not else ""
         return Option(str(entry.path), f"{entry.name} · {size}", said, "", why_not)
 
     # --- what it takes ------------------------------------------------------------------------------------------------

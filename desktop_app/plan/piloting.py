@@ -11,11 +11,9 @@ from core.errors import BadRecipe, Trouble
 from core.home import Home
 from core.models import ModelEntry
 from core.pilot import FEWEST, Field, make_pilot
-from core.plan import Plan, check_device, parse_target, plan
+from core.plan import check_device, parse_target, plan
 from desktop_app.plan.draft import Draft
 from desktop_app.plan.options import source_changes
-
-SHARE, LEAST_STEPS = 10, 100  # of the budget; steps of the pilot
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,6 @@ class Reckoned:
     seconds: float
     band: tuple[float, float]
     problems: dict[str, str]
-
-
-def pilot_tokens(made: Plan) -> int:
-    """A tenth of the budget, but at least 100 steps of one block, below which even the smallest batches learn nothing to compare."""
-    choices = made.estimate.choices
-    least = LEAST_STEPS * choices.sequence_length
-    return max(made.tokens // SHARE, least)
 
 
 def tried(draft: Draft, field: Field, value: str, student: int) -> Draft:

@@ -51,7 +51,7 @@ def measure_key(draft: Draft) -> tuple[Any, ...]:
     dials = (
         *("sequence_length", "batch_tokens", "micro_batch", "precision", "gradient_checkpointing", "chunk_rows"),
         *("objective", "balance", "hidden_weight", "relation_weight", "more_teachers", "mixture", "answers_only"),
-        *("source", "top_k", "tail", "on_policy_share", "new_tokens", "teacher_mix"),
+        *("source", "cache", "top_k", "tail", "on_policy_share", "new_tokens", "teacher_mix"),
         *("processes", "strategy", "teacher_precision", "teacher_device"),
     )
     shape = None if draft.shape is None else tuple(draft.shape.model_dump().items())

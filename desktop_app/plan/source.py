@@ -10,7 +10,7 @@ from core.numbers import bytes_text, count_text
 from core.objectives import OBJECTIVES
 from core.plan import Plan
 from desktop_app import theme
-from desktop_app.forms import Choice, Field, Options, Segmented
+from desktop_app.forms import DescribedChoice, Field, Option, Options, Segmented
 from desktop_app.plan.choosing import source_rows
 from desktop_app.plan.dials import Dial
 from desktop_app.plan.draft import Draft
@@ -32,7 +32,7 @@ class SourceInput(QWidget):
         self.mix = Dial("teacher_mix", self.tr("Teacher mixed in (α)"))
         self.new_tokens.edit.setPlaceholderText(self.tr("half a block"))
         self.top_k = Dial("top_k", self.tr("Likeliest tokens kept (k)"))
-        self.cache = Choice()
+        self.cache = DescribedChoice()
         self.cache_field = Field(self.tr("Which answers"), self.cache)
         self.tail = Segmented([("bucket", self.tr("Their mass")), ("sample", self.tr("Drawn at random"))])
         self.tail_field = Field(self.tr("What is kept of the other tokens"), self.tail)
@@ -44,12 +44,11 @@ class SourceInput(QWidget):
         layout.setSpacing(2 * theme.SPACE)
         for one in (self.field, self.own_words, self.answers):
             layout.addWidget(one)
-        self._caches: list[tuple[object, str, str]] = []
         self._connect()
 
     def _connect(self) -> None:
         self.choice.chosen.connect(lambda name: self.changed.emit(source_changes(name)))
-        self.cache.chosen.connect(lambda folder: self.changed.emit({"cache": folder}))
+        self.cache.chosen.connect(lambda folder: self.changed.emit({"cache": folder or None}))
         self.tail.chosen.connect(lambda tail: self.changed.emit({"tail": tail}))
         for dial in self.dials():
             dial.changed.connect(self.changed)
@@ -100,17 +99,12 @@ class SourceInput(QWidget):
 
     def _show_caches(self, draft: Draft, caches: tuple[FoundCache, ...]) -> None:
         chosen = draft.value("cache")
-        rows: list[tuple[object, str, str]] = [(None, self.tr("Made when they are needed, or found again"), "")]
-        rows += [(str(found.info.folder), _line(found), found.why_not) for found in caches]
-        if chosen is not None and chosen not in {value for value, _, _ in rows}:
-            rows.append((chosen, chosen, ""))
-        if rows != self._caches:
-            self._caches = rows
-            self.cache.set_options([(value, text) for value, text, _ in rows])
-            for value, _, why_not in rows:
-                if why_not and value != chosen:
-                    self.cache.refuse(value, why_not)
-        self.cache.choose(chosen)
+        rows = [Option("", self.tr("Made when they are needed, or found again"))]
+        rows += sorted((_row(found, chosen) for found in caches), key=lambda row: bool(row.why_not))
+        if chosen is not None and chosen not in {row.value for row in rows}:
+            rows.append(Option(chosen, chosen))
+        self.cache.describe(rows)
+        self.cache.choose(chosen or "")
         self.cache.setToolTip(chosen or "")
         said = next((self._about(found) for found in caches if str(found.info.folder) == chosen), "")
         none = self.tr("No answers are kept on this machine yet: this run's will be the first.")
@@ -134,10 +128,13 @@ class SourceInput(QWidget):
         return {dial.name: why for dial in shown if (why := dial.why_unread())}
 
 
-def _line(found: FoundCache) -> str:
-    info = found.info
-    parts = [info.name, f"k {info.top_k}" if info.top_k else "", bytes_text(info.bytes)]
-    return " · ".join(part for part in parts if part)
+def _row(found: FoundCache, chosen: str | None) -> Option:
+    """Its name, how much is in it, and why it doesn't fit; one that is chosen already says that beneath the list."""
+    info, folder = found.info, str(found.info.folder)
+    kept = [f"k {info.top_k}" if info.top_k else "", bytes_text(info.bytes)]
+    return Option(
+        folder, info.name, " · ".join(part for part in kept if part), "", found.why_not if folder != chosen else ""
+    )
 
 
 def _grid(widget: QWidget, *rows: tuple[QWidget, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from core.cache import CacheInfo
+from core.cache import AS_ASKED, FOUND_AGAIN, MADE_NOW, CacheInfo
 from core.chain import ChainRecipe
 from core.distill import DistillRecipe
 from core.library import RunSummary
@@ -83,7 +83,7 @@ def _lesson(history: History, dossier: Dossier | None) -> list[Fact]:
 
 def _objective(recipe: DistillRecipe) -> Fact:
     said = [OBJECTIVES[recipe.objective].title]
-    letters = {"jsd_beta": "β", "skew_alpha": "α", "clip_mass": "p", "sinkhorn_epsilon": "ε"}
+    letters = {"jsd_beta": "β", "gold_beta": "β", "skew_alpha": "α", "clip_mass": "p", "sinkhorn_epsilon": "ε"}
     said += [f"{letters[dial]} {getattr(recipe, dial):g}" for dial in OBJECTIVES[recipe.objective].dials]
     if recipe.temperature != 1.0:
         said.append(f"τ {recipe.temperature:g}")
@@ -126,8 +126,9 @@ def _cache(history: History, info: CacheInfo | None) -> Fact:
     if chosen is None:
         return Fact(name, translate("facts", "not found or made yet"))
     told = {  # what the engine says, in the words of the window
-        "these answers were kept before": translate("facts", "found again: these answers were kept before"),
-        "nobody had kept these answers": translate("facts", "made now: nobody had kept these answers"),
+        FOUND_AGAIN: translate("facts", "found again: these answers were kept before"),
+        MADE_NOW: translate("facts", "made now: nobody had kept these answers"),
+        AS_ASKED: translate("facts", "as the recipe says"),
     }
     reason = told.get(str(chosen.reason), str(chosen.reason))
     said = [words.model_name(str(chosen.value))]

@@ -52,7 +52,7 @@ class LaunchDialog(QDialog):
         several = min(MOST_PROCESSES, launch.processes_of(recipe))
         self.machines = _number(1, MOST_MACHINES, 1)
         self.per_machine = _number(1, MOST_PROCESSES, several)
-        self.port = _number(1024, 65535, launch.PORT)
+        self.port = _number(1024, launch.MOST_PORT, launch.PORT)
         self.problem = parts.words("error")
         self.tabs = QTabWidget()
         self.scripts = {
@@ -84,7 +84,7 @@ class LaunchDialog(QDialog):
         for title, field, help_text in (
             (self.tr("Machines"), self.machines, self.tr("That share the run.")),
             (self.tr("Processes on each"), self.per_machine, self.tr("One for each GPU.")),
-            (self.tr("Port"), self.port, self.tr("Where the machines meet.")),
+            (self.tr("Port"), self.port, self.tr("Where several machines meet.")),
         ):
             numbers.addWidget(Field(title, field, help_text), 1)
         self.tabs.setAccessibleName(self.tr("Launchers"))
@@ -116,7 +116,8 @@ class LaunchDialog(QDialog):
         self.close_button.clicked.connect(self.reject)
 
     def place(self) -> Place:
-        return Place(self.machines.value(), self.per_machine.value())
+        port = self.port.value()
+        return Place(self.machines.value(), self.per_machine.value(), None if port == launch.PORT else port)
 
     def _show(self) -> None:
         """Write all command lines and files anew; or say why the run can't be shared so."""
@@ -148,13 +149,12 @@ class LaunchDialog(QDialog):
             "slurm": launch.SLURM_FILE,
         }
         file = shell_word(self.folder / names[launcher])
-        port = "" if self.port.value() == launch.PORT else f"MAIN_PROCESS_PORT={self.port.value()} "
         if launcher == "slurm":
-            return [f"{port}sbatch {file}"]
+            return [f"sbatch {file}"]
         if place.machines == 1:
             return [f"sh {file}"]
         first = f"MAIN_PROCESS_IP={self.tr('ADDRESS_OF_THE_FIRST')}"
-        return [f"MACHINE_RANK={rank} {first} {port}sh {file}" for rank in range(place.machines)]
+        return [f"MACHINE_RANK={rank} {first} sh {file}" for rank in range(place.machines)]
 
     def _ask_where(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Save the files"), str(self.run.path))

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.own_runs import COUNTS
-from core.pilot import PilotState, Trial, law_points
+from core.pilot import Field, PilotState, Trial, law_points, title_of
 from desktop_app import theme
 from desktop_app.charts.flow import FlowLayout
 from desktop_app.forms import parts
@@ -97,19 +97,20 @@ class PilotCard(QFrame):
         grid.setColumnStretch(1, 1)
         ranked = sorted(pilot.trials, key=lambda trial: (trial.bits_per_byte is None, trial.bits_per_byte or 0.0))
         for line, trial in enumerate(ranked):
-            self._add_trial(grid, line, trial, won=trial is pilot.winner and not pilot.draw)
+            self._add_trial(grid, line, pilot.field, trial, won=trial is pilot.winner and not pilot.draw)
         self._layout.replaceWidget(self._table, table)
         self._table.hide()
         self._table.deleteLater()
         self._table = table
 
-    def _add_trial(self, grid: QGridLayout, line: int, trial: Trial, *, won: bool) -> None:
+    def _add_trial(self, grid: QGridLayout, line: int, field: Field, trial: Trial, *, won: bool) -> None:
         state = words.state_word(trial.state)
         bits = self.tr("%.4f bits/byte") % trial.bits_per_byte if trial.bits_per_byte is not None else state
         sign = Sign(icon("pilot", "good") if won else state_icon(trial.state))
         sign.setToolTip(self.tr("Won") if won else state)
-        name, figure = Elided(trial.value), QLabel(bits)
-        name.setAccessibleName(f"{trial.value}: {state}, {bits}" + (self.tr(", won") if won else ""))
+        title = title_of(field, trial.value)
+        name, figure = Elided(title), QLabel(bits)
+        name.setAccessibleName(f"{title}: {state}, {bits}" + (self.tr(", won") if won else ""))
         figure.setFont(theme.tabular(figure.font()))
         for label in (name, figure):
             font = label.font()

@@ -59,6 +59,7 @@ class RunsTable(QTableView):
         self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.setDefaultDropAction(Qt.DropAction.MoveAction)
         self.setDragDropOverwriteMode(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # the ends of names tell the runs of a pilot apart
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._lay_out()
         self._dress()

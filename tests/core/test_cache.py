@@ -170,7 +170,8 @@ def test_a_finished_cache_says_what_it_holds(tmp_path: Path, fields: CacheFields
         (lambda folder: shutil.rmtree(folder), "There is no folder"),
         (lambda folder: (folder / MANIFEST).write_text('{"version": 1, "top'), "manifest.json is damaged"),
         (lambda folder: (folder / MANIFEST).write_text("[]"), "no JSON object"),
-        (lambda folder: edit(folder, version=2), "version 2; this Stillroom reads up to 1"),
+        (lambda folder: edit(folder, version=3), "version 3; this Stillroom reads up to 2"),
+        (lambda folder: edit(folder, tail="sample"), "older Stillroom: .* lacks the teacher's entropy"),
         (lambda folder: edit(folder, top_k=49), "its checksum is not that of its contents"),
         (lambda folder: edit(folder, rows="many"), "its field rows"),
     ],
@@ -338,6 +339,20 @@ def test_the_same_text_under_another_name_is_known_and_changed_text_is_not(text:
 def test_documents_that_nobody_cuts_may_be_read_at_any_length(text: Path, fields: CacheFields) -> None:
     short = fields.model_copy(update={"longest": 100})
     assert problems(text, short, sequence_length=256) == []
+
+
+def test_drawn_classes_are_of_a_newer_version_and_those_without_entropy_are_not_gone_on_with(
+    tmp_path: Path, fields: CacheFields
+) -> None:
+    assert fields.version == 1  # caches with the mass of the rest are what they were
+    drawn = CacheFields(**fields.model_dump(exclude={"version", "tail"}), tail="sample")
+    assert drawn.version == 2
+    assert cache_info(finished(tmp_path / "new", drawn)).usable
+    old = drawn.model_copy(update={"version": 1})
+    for folder in (finished(tmp_path / "old", old), unfinished(tmp_path / "begun", old)):
+        assert "lacks the teacher's entropy" in (cache_info(folder).broken or "")
+        delete_cache(folder)
+    assert old.folder_name() != drawn.folder_name()  # so a run that names no cache makes a new one
 
 
 def test_names_of_folders_tell_caches_apart(fields: CacheFields) -> None:

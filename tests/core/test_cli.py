@@ -748,3 +748,12 @@ def test_inspect_tells_the_lineage_of_a_student(home: Home, tmp_path: Path, caps
     told = capsys.readouterr().out
     assert "learnt from middle (3.15M), made by run first" in told
     assert "learnt from gone (9M)" in told
+
+
+@pytest.mark.parametrize("command", ["chain", "cache", "write", "evaluate"])
+def test_a_second_teacher_does_not_silently_take_the_place_of_the_first(
+    home: Home, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ["some model"] if command == "evaluate" else []
+    assert main([command, *first, "--teacher", "./a", "--teacher", "./b", "--json"]) == 2
+    assert "--teacher: only one can be given here, not both ./a and ./b" in last_line(capsys)["error"]

@@ -7,10 +7,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_plan import llama, save
 
 from core import launch
+from core.chain import ChainRecipe
 from core.cli import main
 from core.devices import Device
 from core.distill import DistillRecipe
@@ -20,7 +23,7 @@ from core.home import Home
 from core.launch import Place, local_command, write_files
 from core.recipe import Recipe
 from core.runner import Runner, free_devices
-from core.runs import RunFolder, enqueue, new_run
+from core.runs import RunFolder, all_runs, enqueue, new_run, save_recipe
 
 
 def recipe(**changes: object) -> DistillRecipe:
@@ -171,6 +174,14 @@ def test_torchruns_command_line_for_several_machines(run: RunFolder, tmp_path: P
     )
 
 
+def test_the_machines_meet_at_the_port_that_was_asked_for(run: RunFolder, tmp_path: Path) -> None:
+    files = write_files(run, recipe(), Place(2, 4, 29777), tmp_path / "go")
+    texts = {launcher: file.read_text() for launcher, file in files.items()}
+    assert all("${MAIN_PROCESS_PORT:-29777}" in text for text in texts.values())
+    with pytest.raises(BadRecipe, match="70000 is no port"):
+        Place(2, 4, 70_000)
+
+
 def test_one_machine_needs_no_address(run: RunFolder, tmp_path: Path) -> None:
     files = write_files(run, recipe(device="cpu"), Place(1, 2), tmp_path / "go")
     by_accelerate = commands(files["accelerate"].read_text())[-1]
@@ -271,9 +282,10 @@ def test_the_command_writes_the_files_and_takes_the_run_out_of_the_queue(
 ) -> None:
     enqueue(home, run)
     words = ["launch", run.id, "--home", str(home.root), "--machines", "2", "--processes-per-machine", "4", "--json"]
+    words += ["--port", "29777"]
     assert main(words) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (said["run"], said["processes"]) == (run.id, 8)
+    assert (said["run"], said["processes"], said["port"]) == (run.id, 8, 29777)
     assert {Path(file).name for file in said["files"].values()} == {"run.sh", "torchrun.sh", "run.slurm"}
     assert all(Path(file).is_file() for file in said["files"].values())
     assert run.position() is None
@@ -287,3 +299,75 @@ def test_a_run_that_is_alive_is_not_launched_a_second_time(
     with FileLock(run.lock_file):
         assert main(["launch", shlex.quote(run.id), "--home", str(home.root)]) == 2
     assert "can't be started elsewhere" in capsys.readouterr().err
+
+
+def said_by(capsys: pytest.CaptureFixture[str], home: Home, *words: str) -> tuple[int, dict[str, Any], str]:
+    code = main(["launch", *words, "--home", str(home.root), "--json"])
+    told = capsys.readouterr()
+    return code, json.loads(told.out.splitlines()[-1]), told.err
+
+
+@pytest.fixture
+def chain_file(tmp_path: Path) -> Path:
+    """A chain as a person writes it: unsettled, and with paths that are meant from where the file is."""
+    folder = tmp_path / "asked"
+    save(folder / "teacher", llama())
+    (folder / "t.txt").write_text("Once.\n", encoding="utf-8")
+    asked = recipe(teacher="teacher", data=("t.txt",), student="0.1x", tokens=90_000, device="cpu")
+    save_recipe(ChainRecipe(of=asked), folder / "chain.json")
+    return folder / "chain.json"
+
+
+def test_a_run_that_is_made_of_a_chains_recipe_is_whole(
+    home: Home, chain_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = said_by(capsys, home, "asked/chain.json")
+    assert code == 0
+    made = RunFolder(Path(said["path"])).recipe()
+    assert isinstance(made, ChainRecipe)
+    assert len(made.links) > 1
+    assert made.of.teacher == str(chain_file.parent / "teacher")
+    assert made.of.data == (str(chain_file.parent / "t.txt"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (("--machines", "2"), "A run of the kind chain is one process"),
+        (("--port", "70K"), "is no port"),
+        (("--to", "a file"), "a file"),
+    ],
+)
+def test_where_nothing_can_be_launched_no_run_is_made(
+    home: Home,
+    chain_file: Path,
+    words: tuple[str, ...],
+    refusal: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").write_text("in the way")
+    code, said, _ = said_by(capsys, home, str(chain_file), *words)
+    assert code != 0
+    assert refusal in said["error"]
+    assert list(all_runs(home)) == []
+
+
+def test_another_number_of_processes_than_the_recipes_is_said(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    three, four = new_run(home, shared(3)), new_run(home, shared(4))
+    _, said, notes = said_by(capsys, home, three.id, "--machines", "2")
+    assert said["processes"] == 2
+    assert "3 processes can't be shared evenly by 2 machines: with 1 on each there are 2" in notes
+    for words in ((three.id, "--machines", "3"), (four.id, "--machines", "2")):
+        assert "evenly" not in said_by(capsys, home, *words)[2]
+    assert "evenly" not in said_by(capsys, home, three.id, "--machines", "2", "--processes-per-machine", "1")[2]
+
+
+def test_a_student_that_writes_itself_is_not_shared_out(run: RunFolder, tmp_path: Path) -> None:
+    alone = recipe(source="on-policy", strategy="fsdp")  # nothing stands against it in one process
+    write_files(run, alone, Place(1, 1), tmp_path / "go")
+    with pytest.raises(BadRecipe, match="must be whole in each process"):
+        write_files(run, alone, Place(2, 1), tmp_path / "go")

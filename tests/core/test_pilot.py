@@ -25,7 +25,8 @@ from core.journal import JournalWriter
 from core.labels import retag
 from core.models import inspect_model
 from core.own_runs import own_law
-from core.pilot import SEED_SPREAD, count_for_law, law_points, make_pilot, pilot_of, pilots
+from core.pilot import SEED_SPREAD, count_for_law, law_points, make_pilot, pilot_of, pilot_tokens, pilots
+from core.plan import parse_target, plan
 from core.runs import RunFolder, queue
 from core.state import State
 
@@ -333,6 +334,29 @@ def test_the_command_follows_all_runs_and_proposes(
     assert told["counted"] == own_law(home).runs == 0
     code, told, _ = run_command(capsys, home, "--show", "last", "--count")
     assert told["counted"] == own_law(home).runs == 2
+
+
+def test_without_a_budget_each_run_gets_a_tenth_of_one_and_it_is_said_why(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    home: Home,
+    teachers: list[Path],
+    text: Path,
+) -> None:
+    monkeypatch.setattr("core.runner.ensure_runner", lambda home: None)
+    objectives = ["--objective", "forward_kl", "--objective", "jsd"]
+    common = ["--teacher", str(teachers[0]), "--student", "0.4x", "--data", str(text), "--detach", *objectives]
+    code, _, said = run_command(capsys, home, *common)
+    assert code == 0
+    made = plan(home, parse_target("0.4x"), teachers[0], data=(str(text),))
+    tokens, reason = pilot_tokens(made)
+    assert tokens == made.tokens // 10
+    assert reason in said
+    assert [recipe_of(run).tokens for run in queue(home)] == [tokens, tokens]
+    assert recipe_of(queue(home)[1]).name.endswith(": Generalized JSD")
+    few, why = pilot_tokens(made.model_copy(update={"tokens": 1000}))
+    assert few == 100 * made.estimate.choices.sequence_length
+    assert why.startswith("100 steps of")
 
 
 def test_a_pilot_of_nothing_or_of_two_things_is_refused(

@@ -15,18 +15,23 @@ import core.settle
 import core.target
 import core.teachers
 from core import events as ev
-from core.cache import Manifest, Shard, data_files, teacher_fingerprint, write_manifest
+from core.cache import CacheRecipe, Manifest, Shard, data_files, teacher_fingerprint, write_manifest
+from core.chain import ChainRecipe
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel, BadRecipe
 from core.estimate import Figure
+from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.journal import JournalWriter
+from core.measure import MeasureRecipe
 from core.models import entry_of, expected_tensors, tokenizer_identity
 from core.objectives import OBJECTIVES
 from core.plan import Plan, beside, parse_target, plan, rank_teachers, settle
 from core.runs import new_run
+from core.settle import settle_any
 from core.shapes import config_for, count_parameters, shape_of, validate_cut
+from core.write import WriteRecipe
 
 CPU = Device("cpu", "a CPU", 16 * 2**30, 8 * 2**30, False, "", cores=4)
 
@@ -351,7 +356,7 @@ def test_texts_are_compared_where_the_tokenizers_differ(home: Home, teacher: Pat
     assert made.problems == ()
     against = {choice.name: choice.why_not for choice in made.objectives}
     assert [name for name, why in against.items() if why is None] == ["uld", "gold"]
-    assert "Choose gold or uld" in str(against["jsd"])
+    assert "Choose Aligned texts (GOLD) or Universal logits (ULD)" in str(against["jsd"])
 
 
 @pytest.mark.parametrize("changes", [{"objective": "jsd"}, {"source": "cache"}, {"source": "on-policy"}], ids=str)
@@ -360,7 +365,7 @@ def test_distributions_of_different_tokenizers_are_not_compared(
 ) -> None:
     said = refusal(recipe_for(teacher, text, student=str(foreign), **changes))
     assert "objective: foreign and its teacher teacher have different tokenizers" in said
-    assert "Choose gold or uld" in said
+    assert "Choose Aligned texts (GOLD) or Universal logits (ULD)" in said
 
 
 def test_states_of_different_tokenizers_are_not_compared(teacher: Path, foreign: Path, text: Path) -> None:
@@ -373,16 +378,20 @@ def test_states_of_different_tokenizers_are_not_compared(teacher: Path, foreign:
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"on_policy_share": 0.7}, "on_policy_share", "means nothing with the source corpus"),
+        (
+            {"on_policy_share": 0.7},
+            "on_policy_share",
+            "means nothing with the source “Text, with the teacher beside” (corpus)",
+        ),
         (
             {"on_policy_share": 0.7, "source": "cache"},
             "on_policy_share",
             "a cache has no answers to what it would write",
         ),
-        ({"new_tokens": 20}, "new_tokens", "Choose on-policy"),
-        ({"teacher_mix": 0.2}, "teacher_mix", "the source must be on-policy"),
-        ({"cache": "kept", "source": "on-policy"}, "cache", "On-policy needs the teacher itself"),
-        ({"cache": "kept"}, "cache", "the source is corpus"),
+        ({"new_tokens": 20}, "new_tokens", "Choose “The student's own words” (on-policy)"),
+        ({"teacher_mix": 0.2}, "teacher_mix", "Choose “The student's own words” (on-policy)"),
+        ({"cache": "kept", "source": "on-policy"}, "cache", "That needs the teacher itself"),
+        ({"cache": "kept"}, "cache", "the source is “Text, with the teacher beside” (corpus)"),
         ({"cache": "nowhere", "source": "cache"}, "cache", "There is no folder"),
         ({"source": "cache", "objective": "sinkhorn"}, "objective", "more of the teacher than a cache keeps"),
         ({"source": "cache", "objective": "jsd", "tail": "sample"}, "tail", "biased on classes drawn at random"),
@@ -393,6 +402,11 @@ def test_states_of_different_tokenizers_are_not_compared(teacher: Path, foreign:
         ({"teacher_weights": (0.5, 0.5)}, "teacher_weights", "2 weights for 1 teachers"),
         ({"teacher_device": "cuda:7"}, "teacher_device", "no cuda:7 on this machine"),
         ({"processes": 2}, "launch", "started by accelerate"),
+        (
+            {"processes": 2, "launch": "accelerate", "strategy": "fsdp", "source": "on-policy"},
+            "strategy",
+            "must be whole in each process",
+        ),
         ({"processes": 2, "launch": "accelerate", "teacher_device": "cpu"}, "teacher_device", "beside 2 processes"),
         ({"teacher_precision": "int8"}, "teacher_precision", "can't be cut out of weights in int8"),
     ],
@@ -614,6 +628,40 @@ def test_paths_in_a_recipe_file_are_read_from_its_folder(
     assert beside(recipe_for(Path("some/model"), text), folder).teacher == "some/model"
     assert beside(recipe_for(None, text, student="teacher"), folder).student == str(folder / "teacher")
     assert beside(recipe_for(Path("absent"), text), folder).teacher == str(folder / "absent")
+
+
+def test_every_kind_of_recipe_is_read_from_its_folder_and_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sub"
+    save(folder / "teacher", llama())
+    (folder / "t.txt").write_text("Once.\n", encoding="utf-8")
+    hub = save(tmp_path / "hub" / "models--some--model" / "snapshots" / "abc", llama())
+    monkeypatch.chdir(tmp_path)
+    fields: dict[str, Any] = {"teacher": "teacher", "data": ("t.txt",)}
+    asked = [
+        CacheRecipe(**fields, out="kept", top_k=5),
+        WriteRecipe(**fields, out="w.jsonl", tokens=100),
+        EvaluateRecipe(**fields, model="teacher"),
+        MeasureRecipe(of=DistillRecipe(**fields, student="0.4x", tokens=1000)),
+        ChainRecipe(of=DistillRecipe(**fields, student="0.1x", tokens=90_000, out="student")),
+    ]
+    for recipe in asked:
+        settled = settle_any(beside(recipe, Path("sub")))
+        inner = inner_of(settled)
+        assert (inner.teacher, inner.data) == (str(folder / "teacher"), (str(folder / "t.txt"),)), recipe.kind
+        assert settle_any(settled) == settled
+        for name in ("out", "model"):
+            assert Path(getattr(inner, name, None) or folder / "none").parent == folder
+        of_hub: dict[str, Any] = {"teacher": "some/model"}
+        if inner is not settled:
+            of_hub = {"of": inner_of(recipe).model_copy(update=of_hub)}
+        found = settle_any(beside(recipe.model_copy(update=of_hub), Path("sub")))
+        assert inner_of(found).teacher == str(hub)
+
+
+def inner_of(recipe: Any) -> Any:
+    return recipe.of if isinstance(recipe, MeasureRecipe | ChainRecipe) else recipe
 
 
 def test_a_student_that_is_half_written_is_not_at_hand(home: Home) -> None:

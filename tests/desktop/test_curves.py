@@ -280,8 +280,8 @@ def test_own_words_and_balance_have_a_plot_only_where_there_are_any(qtbot: QtBot
     assert not panel.boxes["rates"].isVisible()
     shown(qtbot, panel, a_picture(generated=np.full(200, 0.52)))
     assert panel.boxes["rates"].isVisible()
-    assert (panel.boxes["rates"].title.text(), panel.boxes["rates"].value.text()) == ("Own words", "52.0 %")
-    assert cells(panel)["Own words"] == "52.0 %"
+    assert (panel.boxes["rates"].title.text(), panel.boxes["rates"].value.text()) == ("Own words", "52.0%")
+    assert cells(panel)["Own words"] == "52.0%"
     shown(qtbot, panel, a_picture(generated=np.full(200, 0.52), balance=np.full(200, 1.7)))
     assert names(panel, "rates") == ["generated", "balance"]
     shown(qtbot, panel, a_picture("a", generated=np.full(200, 0.5)), a_picture("b", balance=np.full(200, 1.7)))
@@ -407,7 +407,7 @@ def test_the_held_out_figure_can_be_chosen(qtbot: QtBot, panel: CurvesPanel) -> 
     qtbot.waitUntil(panel.is_settled)
     assert names(panel, "held_out") == ["agreement"]
     assert panel.plots["held_out"].drawing.levels == ()
-    assert cells(panel)["Agreement with the teacher"].endswith(" %")
+    assert cells(panel)["Agreement with the teacher"].endswith("%")
 
 
 def test_more_plots_are_behind_a_button(qtbot: QtBot, panel: CurvesPanel) -> None:

@@ -15,6 +15,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
+from core.cache import FOUND_AGAIN
 from core.distill import DistillRecipe
 from core.runs import RunFolder
 from desktop_app.context import Context, Message, Wish
@@ -66,9 +67,7 @@ def opened(context: Context, qtbot: QtBot) -> Iterator[Opened]:
 
 def test_a_run_says_its_objective_source_and_which_answers_it_found_again(opened: Opened) -> None:
     cache = a_cache(opened.home, "answers-k50")
-    run = lesson_run(
-        opened.home, source="cache", objective="jsd", cache=(str(cache), "these answers were kept before"), steps=12
-    )
+    run = lesson_run(opened.home, source="cache", objective="jsd", cache=(str(cache), FOUND_AGAIN), steps=12)
     opened.at(run)
     opened.until(lambda: "26 kB" in opened.facts().get("Cached answers", ("", ""))[0])
     facts = opened.facts()
@@ -264,7 +263,8 @@ def test_launch_elsewhere_shows_saves_and_takes_out_of_the_queue(opened: Opened,
     assert "--num_machines 2 --num_processes 8" in accelerate.file.toPlainText()
     lines = accelerate.commands.toPlainText().splitlines()
     assert [line.split()[0] for line in lines] == ["MACHINE_RANK=0", "MACHINE_RANK=1"]
-    assert "MAIN_PROCESS_PORT=29777" in lines[0]
+    assert "MAIN_PROCESS_PORT:-29777" in accelerate.file.toPlainText()
+    assert "$head:${MAIN_PROCESS_PORT:-29777}" in dialog.scripts["slurm"].file.toPlainText()
     assert "#SBATCH --nodes=2" in dialog.scripts["slurm"].file.toPlainText()
     opened.click(accelerate.copy_commands)
     assert QGuiApplication.clipboard().text() == accelerate.commands.toPlainText()

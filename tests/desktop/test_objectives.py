@@ -23,7 +23,7 @@ from core.home import Home
 from core.models import tokenizer_identity
 from core.objectives import OBJECTIVES
 from core.options import Choice
-from core.pilot import pilots
+from core.pilot import pilot_tokens, pilots
 from desktop_app import theme
 from desktop_app.context import Context, Wish
 from desktop_app.forms import Option, Options, Ticks
@@ -33,7 +33,7 @@ from desktop_app.plan.draft import Draft
 from desktop_app.plan.options import why_no_answers
 from desktop_app.plan.page import FIRST_TEACHER, PlanPage
 from desktop_app.plan.pilot_dialog import PilotDialog
-from desktop_app.plan.piloting import LEAST_STEPS, pilot_tokens
+from desktop_app.plan.planning import measure_key
 
 WAIT_MS = 10_000
 LARGER, SMALLER = (FIRST_TEACHER.with_name(name) for name in ("stories-5M", "stories-0.8M"))
@@ -245,10 +245,10 @@ def test_caches_at_hand_are_offered_and_those_that_do_not_fit_say_why(
     try:
         source = page.form.objective.source
         click(qtbot, page, source.choice.option("cache"))
-        rows = {source.cache.itemText(at): at for at in range(source.cache.count())}
-        refused = {text for text, at in rows.items() if not source.cache.model().item(at).isEnabled()}  # type: ignore[attr-defined]
-        assert sorted(text.split(" · ")[0] for text in refused) == ["of another text", "softer"]
-        assert any("temperature 2" in text for text in refused)
+        rows = [source.cache.model().item(at) for at in range(source.cache.count())]  # type: ignore[attr-defined]
+        refused = {row.text(): row.toolTip() for row in rows if not row.isEnabled()}
+        assert sorted(refused) == ["of another text", "softer"]
+        assert "temperature 2" in refused["softer"]
         pick(qtbot, page, source.cache, str(fitting))
         assert recipe_of(page).cache == str(fitting)
         assert "20 likeliest tokens" in source.cache_field.help.text()
@@ -477,10 +477,23 @@ def test_a_pilot_takes_two_to_four(qtbot: QtBot, page: PlanPage, pilot: PilotDia
         pilot.ticks.option(name).click()
     assert pilot.estimate.text() == "Choose 2 at the least."
     assert not pilot.start.isEnabled()
+
+
+def test_the_budget_of_a_pilot_is_suggested_with_its_reason(page: PlanPage, pilot: PilotDialog) -> None:
     assert page._planned is not None
     assert page._planned.plan is not None
-    plan = page._planned.plan
-    assert pilot_tokens(plan) >= LEAST_STEPS * plan.estimate.choices.sequence_length
+    tokens, reason = pilot_tokens(page._planned.plan)
+    assert pilot.tokens.value() == pytest.approx(tokens, rel=0.005)  # as it is written: 1.61M
+    assert pilot.tokens_field.help.text() == f"By default {reason}."
+
+
+@pytest.mark.parametrize(
+    "changes", [{"source": "cache"}, {"source": "on-policy"}, {"objective": "sinkhorn"}, {"new_tokens": 9}]
+)
+def test_a_measured_speed_holds_for_its_own_source_and_objective_alone(changes: dict[str, Any]) -> None:
+    draft = Draft(teacher="a")
+    assert measure_key(draft.changed({"tokens": 9, "temperature": 2.0})) == measure_key(draft)
+    assert measure_key(draft.changed(changes)) != measure_key(draft)
 
 
 def test_a_teacher_far_too_large_is_offered_a_chain(qtbot: QtBot, page: PlanPage) -> None:

@@ -142,14 +142,16 @@ def test_ids_of_any_vocabulary_come_back_whole(vocabulary: int, size: int) -> No
     ids = np.array([[vocabulary - 1, 0, 1, vocabulary // 2]])
     log_p = np.log(np.array([[0.4, 0.3, 0.1, 0.1]]))
     np.testing.assert_array_equal(unpack_top(pack_top(ids, log_p, np.log([0.1]), vocabulary), 1, 4, vocabulary)[0], ids)
-    np.testing.assert_array_equal(unpack_drawn(pack_drawn(ids, vocabulary), 1, 4, vocabulary)[0], np.sort(ids))
+    drawn = pack_drawn(ids, np.zeros(1), vocabulary)
+    np.testing.assert_array_equal(unpack_drawn(drawn, 1, 4, vocabulary)[0], np.sort(ids))
 
 
 def test_drawn_classes_come_back_once_with_their_share_of_the_draws() -> None:
     drawn = np.array([[7, 7, 3, 7], [300, 300, 300, 300]])
-    ids, share = unpack_drawn(pack_drawn(drawn, 301), 2, 4, 301)
+    ids, share, entropy = unpack_drawn(pack_drawn(drawn, np.array([1.23456, 11.9]), 301), 2, 4, 301)
     assert ids.tolist() == [[3, 7, 0, 0], [300, 0, 0, 0]]
     assert share.tolist() == [[0.25, 0.75, 0, 0], [1, 0, 0, 0]]
+    assert entropy.tolist() == pytest.approx([1.23456, 11.9], abs=0.5 / 1024 + 1e-6)
 
 
 def test_drawing_is_unbiased() -> None:
@@ -158,16 +160,22 @@ def test_drawing_is_unbiased() -> None:
     mean, draws = np.zeros((3, 30)), 400
     for seed in range(draws):
         uniform = torch.from_numpy(np.random.default_rng(seed).random((3, 12)))
-        ids, share = unpack_drawn(pack_drawn(capturing._drawn(scores, uniform)[0].numpy(), 30), 3, 12, 30)
+        parts = [part.numpy() for part in capturing._drawn(scores, uniform)[:2]]
+        ids, share, entropy = unpack_drawn(pack_drawn(*parts, 30), 3, 12, 30)
         for row in range(3):
             np.add.at(mean[row], ids[row], share[row] / draws)
+        assert entropy == pytest.approx(-(p * np.log(p)).sum(1), abs=1e-3)
     assert (np.abs(mean - p) <= 4.5 * np.sqrt(p * (1 - p) / (12 * draws)) + 1e-12).all()
 
 
 def test_classes_without_mass_are_never_drawn() -> None:
     scores = torch.tensor([[-torch.inf, 0.0, -torch.inf, 1.0, -torch.inf]])
     edge = torch.tensor([[0.0, 1 - 2**-53, 0.25, 0.28]], dtype=torch.float64)
-    assert set(capturing._drawn(scores, edge)[0][0].tolist()) == {1, 3}
+    ids, entropy, sound = capturing._drawn(scores, edge)
+    assert set(ids[0].tolist()) == {1, 3}
+    assert sound.all()
+    p = 1 / (1 + np.exp(1.0))
+    assert float(entropy) == pytest.approx(-(p * np.log(p) + (1 - p) * np.log1p(-p)))
 
 
 # --------------------------------------------------------------------------------------------------------- what is captured
@@ -241,7 +249,9 @@ def test_drawn_answers_follow_from_text_and_seed_alone(home: Home, teacher: Path
     corpus, differing = corpus_of(run), 0
     for document, start, end in segments_of(corpus, LENGTH)[:10]:
         ids = np.asarray(corpus[document])[start:end]
-        (kept, share), (kept_again, share_again) = one.rows(ids), again.rows(ids)
+        (kept, share, entropy), (kept_again, share_again, _) = one.rows(ids), again.rows(ids)
+        log_p = by_hand(teacher, ids)
+        np.testing.assert_allclose(entropy, -(np.exp(log_p) * log_p).sum(1), atol=1e-3)
         np.testing.assert_array_equal(kept, kept_again)
         np.testing.assert_array_equal(share, share_again)
         np.testing.assert_allclose(share.sum(1), 1, atol=1e-6)

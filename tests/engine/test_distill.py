@@ -225,7 +225,8 @@ def test_points_of_several_steps_are_their_mean_even_across_a_resumption(home, t
     monkeypatch.undo()
     assert work(run, "cpu") == FINISHED
     points = {point.step: point for point in history_of(run).steps}
-    assert sorted(points) == [1, 5, 10]
+    assert sorted(points) == [1, 5, 10, 12]  # the last step too, whatever `log_every`
+    assert points[12].seconds == history_of(run).results["seconds"]
     single = history_of(whole).steps
     targets = [single[0].tokens, *(b.tokens - a.tokens for a, b in itertools.pairwise(single))]
     mean = sum(p.ce * n for p, n in zip(single[5:10], targets[5:10], strict=True)) / sum(targets[5:10])

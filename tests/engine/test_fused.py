@@ -152,15 +152,17 @@ def test_rows_of_the_students_head_that_only_pad_are_no_part_of_the_cached_rest(
     agree(list(ours), list(torch.autograd.grad(total, [states, *learnt])), 1e-9)
 
 
-def test_classes_drawn_at_random_give_the_gradient_of_the_forward_kl_on_average() -> None:
+def test_classes_drawn_at_random_give_the_forward_kl_and_its_gradient_on_average() -> None:
     states, learnt, target = a_student(torch.float64, False)
     log_p = (2 * torch.randn(N, V, dtype=torch.float64, generator=torch.Generator().manual_seed(5))).log_softmax(-1)
     loss = RowLoss("forward_kl", 0.0, 1.0)
-    total, _ = fused_loss(states, Head(*learnt), Rows(target, Dense([log_p], [Head.identity(V)])), loss, 7)
+    total, expected = fused_loss(states, Head(*learnt), Rows(target, Dense([log_p], [Head.identity(V)])), loss, 7)
     wanted = torch.autograd.grad(total, states)[0]
     ids = torch.multinomial(log_p.exp(), 4000, replacement=True, generator=torch.Generator().manual_seed(6))
     share = torch.full(ids.shape, 1 / 4000, dtype=torch.float64)
-    total, _ = fused_loss(states, Head(*learnt), Rows(target, Drawn(ids, share)), loss, 7)
+    entropy = -(log_p.exp() * log_p).sum(-1)
+    total, parts = fused_loss(states, Head(*learnt), Rows(target, Drawn(ids, share, entropy)), loss, 7)
+    assert float(total) == float(parts[1]) == pytest.approx(float(expected[1]), rel=0.02)
     agree([torch.autograd.grad(total, states)[0]], [wanted], 0.05)
 
 

@@ -105,6 +105,26 @@ def test_the_same_seed_writes_the_same_and_torchs_own_state_is_left_alone() -> N
         assert ids == (whole[: whole.index(end) + 1] if end in whole else whole)
 
 
+def test_with_a_generator_of_its_own_a_row_is_written_as_alone() -> None:
+    model = tiny_model(seed=3)
+    prompts, room = prompts_of(2, 5, 3), [30, 12, 21]
+
+    def write(rows: list[int]) -> list[list[int]]:
+        found = generate(
+            model,
+            [prompts[row] for row in rows],
+            new_tokens=[room[row] for row in rows],
+            temperature=1.0,
+            ends={5},
+            generator=[seeded(row) for row in rows],
+        )
+        return [row.ids for row in found]
+
+    together = write([0, 1, 2])
+    assert [ids for row in range(3) for ids in write([row])] == together
+    assert write([2, 0]) == [together[2], together[0]]
+
+
 def assert_drawn_from(p_V: torch.Tensor, tokens: torch.Tensor) -> None:
     """Pearson's chi-squared over the classes that are expected 5 times or more: within 5 standard deviations of its mean."""
     expected, found = p_V * len(tokens), torch.bincount(tokens, minlength=len(p_V)).double()

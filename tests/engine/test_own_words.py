@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 
 from core.engine import own_words
 from core.engine.own_words import OwnWords, Replaced
-from core.engine.text import IGNORED, Framing
+from core.engine.rehearsal import _written_full
+from core.engine.text import IGNORED, Framing, collate
 
 LENGTH = 48
 START, END, PAD = 0, 1, 2
@@ -30,7 +31,7 @@ def tokenizer(teacher: Path):
 
 def words(tokenizer, **fields) -> OwnWords:
     recipe = tiny_recipe(None, Path("text.txt"), source="on-policy", student="student", **fields)
-    return OwnWords(recipe, tokenizer, Framing(START, END, ""), torch.float32)
+    return OwnWords(recipe, tokenizer, Framing(START, END, ""), torch.float32, LENGTH)
 
 
 def block(*documents: int, seed: int = 0, prompts: tuple[int, ...] = ()) -> dict[str, torch.Tensor]:
@@ -121,6 +122,53 @@ def test_over_the_run_the_share_is_as_asked_and_a_resumed_run_chooses_the_same(s
     for one, two in zip(first.batches, same.batches, strict=True):
         assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(first.batches[0]["input_ids"], other.batches[0]["input_ids"])
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.2])
+def test_a_block_is_the_same_whatever_stands_beside_it(student, tokenizer, mix: float) -> None:
+    """Micro-batches of 4, 2 and 1, cut as short as their texts allow, and a step that two processes share."""
+    given = [block(9), block(8, 8, seed=1), block(30, 12, seed=2), block(48, seed=3)]
+    given += [block(9), block(20, seed=4), block(7, 7, 7, seed=5), block(5, seed=6)]
+    for each in given:
+        used = int((each["input_ids"] != PAD).nonzero().max()) + 1
+        each |= {"filled": torch.tensor(used), "index": torch.tensor(0)}
+    teacher = tiny_model(seed=2)
+    fields = {"on_policy_share": 0.7, "teacher_mix": mix, "objective": "reverse_kl"}
+
+    def step(blocks: list[dict[str, torch.Tensor]], micro: int) -> tuple[list[list[list[int]]], list[float], Replaced]:
+        batches = [collate(blocks[at : at + micro]) for at in range(0, len(blocks), micro)]
+        found = words(tokenizer, **fields).replace(batches, student, teacher, 3)
+        rows, weights = [], []
+        for batch in found.batches:
+            assert len({tensor.shape for name, tensor in batch.items() if name != "index"}) == 1
+            for row in range(len(batch["labels"])):
+                learnt = batch["labels"][row] != IGNORED
+                end = int(learnt.nonzero().max()) + 2
+                names = ("input_ids", "position_ids", "labels", "ce_labels")
+                rows.append([batch[name][row, :end].tolist() for name in names])
+                behind = batch["position_ids"][row, end:]
+                assert torch.equal(behind, torch.arange(len(behind)))
+                weights += batch["weights"][row, :end].tolist() if mix else []
+        return rows, weights, found
+
+    expected, weights, whole = step(given, 8)
+    assert any(len(row[0]) > int(one["filled"]) for row, one in zip(expected, given, strict=True))
+    for micro in (4, 2, 1):
+        found, found_weights, replaced = step(given, micro)
+        assert found == expected
+        assert found_weights == pytest.approx(weights, abs=1e-4)
+        assert (replaced.written, replaced.learnt) == (whole.written, whole.learnt)
+    halves = [step(given[place::2], 2)[0] for place in (0, 1)]
+    assert [halves[number % 2][number // 2] for number in range(8)] == expected
+
+
+def test_the_rehearsal_knows_that_the_words_may_go_on_to_the_end_of_a_block() -> None:
+    short = block(9) | {"filled": torch.tensor(9), "index": torch.tensor(0)}
+    batch = collate([_written_full(short, LENGTH)] * 2)
+    assert batch["input_ids"].shape == (2, LENGTH)
+    assert batch["position_ids"][1].tolist() == list(range(LENGTH))
+    assert torch.equal(batch["labels"][:, :-1], batch["input_ids"][:, 1:])
+    assert set(batch["input_ids"].flatten().tolist()) <= set(short["input_ids"][:9].tolist())
 
 
 def test_blocks_that_are_not_chosen_stay_as_they_are(student, tokenizer) -> None:

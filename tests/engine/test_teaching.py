@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from safetensors import safe_open
 from tiny import (
     ENTRIES,
     assert_same_curve,
@@ -53,7 +54,12 @@ def test_every_objective_trains_and_leaves_a_plain_student(
     run = finished(home, tiny_recipe(teacher, data, objective=objective, ce_weight=0.2, learning_rate=5e-3, **SHORT))
     assert falls(run)
     student, _ = load(run.artifacts / "student")
-    assert not [name for name in student.state_dict() if "stillroom" in name]
+    with safe_open(
+        run.artifacts / "student" / "model.safetensors", "pt"
+    ) as file:  # loading would drop names it doesn't know
+        names = set(file.keys())
+    assert names <= set(student.state_dict())
+    assert names >= {name for name, _ in student.named_parameters()}
     assert all(point.kd is not None and point.kd >= -1e-4 for point in history_of(run).steps)
 
 
@@ -127,6 +133,14 @@ def test_drawn_classes_train_too(home: Home, teacher: Path, data: Path) -> None:
     )
 
 
+def test_drawn_classes_say_the_divergence_that_the_teacher_at_hand_says(
+    home: Home, teacher: Path, data: Path, plain: RunFolder
+) -> None:
+    """Not the cross-entropy to the teacher, which is greater by the teacher's entropy."""
+    run = finished(home, tiny_recipe(teacher, data, source="cache", tail="sample", top_k=ENTRIES, **SHORT))
+    assert history_of(run).steps[0].kd == pytest.approx(history_of(plain).steps[0].kd, abs=0.02)
+
+
 def test_a_cache_of_another_teacher_is_refused_before_training(home: Home, data: Path, tmp_path: Path) -> None:
     one, other = write_teacher(tmp_path / "one"), tmp_path / "other"
     run = finished(home, tiny_recipe(one, data, source="cache", top_k=8, **SHORT))
@@ -168,6 +182,15 @@ def test_on_policy_the_student_writes_its_share_and_resumes_the_same(
         assert one == pytest.approx(other, abs=1e-6)
 
 
+def test_on_policy_the_micro_batch_changes_nothing(home: Home, teacher: Path, data: Path) -> None:
+    recipe = tiny_recipe(teacher, data, source="on-policy", on_policy_share=0.6, new_tokens=12, **SHORT)
+    runs = [finished(home, recipe.model_copy(update={"micro_batch": micro})) for micro in (4, 2, 1)]
+    for run in runs[1:]:
+        assert [p.generated for p in history_of(run).steps] == [p.generated for p in history_of(runs[0]).steps]
+        for one, other in zip(curve_of(run), curve_of(runs[0]), strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+
 def test_on_policy_without_a_share_is_the_plain_run(home: Home, teacher: Path, data: Path, plain: RunFolder) -> None:
     run = finished(home, tiny_recipe(teacher, data, source="on-policy", on_policy_share=0.0, **SHORT))
     assert_same_curve(run, plain)
@@ -185,11 +208,52 @@ def test_the_single_step_of_minillm_trains(home: Home, teacher: Path, data: Path
 # ------------------------------------------------------------------------------------------------------------- teachers
 
 
-def test_two_equal_teachers_are_one(home: Home, teacher: Path, data: Path, plain: RunFolder) -> None:
+def test_two_equal_teachers_are_one(home: Home, teacher: Path, data: Path, plain: RunFolder, tmp_path: Path) -> None:
+    twin = shutil.copytree(teacher, tmp_path / "twin")
     for mixture in ("mean", "lowest-ce"):
-        run = finished(home, tiny_recipe(teacher, data, more_teachers=(str(teacher),), mixture=mixture, **SHORT))
+        run = finished(home, tiny_recipe(teacher, data, more_teachers=(str(twin),), mixture=mixture, **SHORT))
         for found, expected in zip(curve_of(run), curve_of(plain), strict=True):
             assert found == pytest.approx(expected, abs=1e-4)
+
+
+SMALL = 320  # rows: the text holds tokens beyond
+
+
+@pytest.mark.parametrize("which", ["first", "further"])
+def test_a_teacher_without_a_row_for_a_token_of_the_text_is_refused_before_training(
+    home: Home, teacher: Path, data: Path, tmp_path: Path, which: str
+) -> None:
+    """Its tokenizer is the student's, its table is not. The tokens beyond it are rare, so a look at some texts would not tell."""
+    small = write_teacher(tmp_path / "small", vocab_size=SMALL)
+    student = write_teacher(tmp_path / "student", seed=5, num_hidden_layers=1)
+    fields = {"further": {"more_teachers": (str(small),)}, "first": {"student": str(student), "init": "existing"}}
+    run = new_tiny_run(home, tiny_recipe(small if which == "first" else teacher, data, **fields[which], **SHORT))
+    if which == "first":  # a resumed run asks the teacher nothing when it reads the data
+        framed = finished(Home.find(tmp_path / "framed"), tiny_recipe(teacher, data, **fields["first"], **SHORT))
+        shutil.copytree(framed.path / "tokens", run.path / "tokens")
+    assert work(run, "cpu") == FAILED
+    failure = history_of(run).failure
+    assert f"the table of the teacher small has only {SMALL} rows" in failure.what
+    assert not history_of(run).steps
+
+
+def test_what_blocks_are_filled_up_with_is_a_token_that_every_teacher_knows(
+    home: Home, data: Path, tmp_path: Path
+) -> None:
+    """The student's tokenizer has a token more for padding; its teachers need no row for it."""
+    teacher, other, student = (
+        write_teacher(tmp_path / name, seed=len(name)) for name in ("teacher", "other", "student")
+    )
+    tiny_model(seed=4, vocab_size=ENTRIES + 1, num_hidden_layers=1).save_pretrained(student)
+    _, tokenizer = load(student)
+    tokenizer.add_special_tokens({"pad_token": "<filling>"})
+    assert tokenizer.pad_token_id == ENTRIES
+    tokenizer.save_pretrained(student)
+    recipe = tiny_recipe(
+        teacher, data, student=str(student), init="existing", more_teachers=(str(other),), batch_tokens=64, **SHORT
+    )
+    run = finished(home, recipe)
+    assert falls(run)
 
 
 def test_for_each_document_the_teacher_counts_that_reads_it_best() -> None:
