@@ -436,4 +436,6 @@ def _closing(window: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from desktop_app.__main__ import leave
+
+    leave(main())  # as the program itself does

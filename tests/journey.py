@@ -145,4 +145,6 @@ def follow(journey: Journey, run: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from desktop_app.__main__ import leave
+
+    leave(main())  # as the program itself does

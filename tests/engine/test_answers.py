@@ -30,6 +30,7 @@ from tiny import (
     write_tokenizer,
 )
 from tiny import write_teacher as written
+from transformers import AutoTokenizer
 
 from core import events as ev
 from core.cache import UNFINISHED, BadCache, CacheRecipe, cache_info, delete_cache, read_manifest
@@ -296,11 +297,12 @@ def test_a_cache_made_before_is_found_again(home: Home, made: tuple[RunFolder, P
 
 def test_a_teacher_that_gives_nan_is_refused_with_the_document(home: Home, few: Path, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
-    model = tiny_model()
-    with torch.no_grad():
-        model.get_input_embeddings().weight[100] = torch.nan
-    model.save_pretrained(folder)
+    model = tiny_model(tie_word_embeddings=False)
     write_tokenizer(folder)
+    found = AutoTokenizer.from_pretrained(folder)(few.read_text(encoding="utf-8")).input_ids
+    with torch.no_grad():  # of a token of the text, but none that the look at the loaded model takes
+        model.get_input_embeddings().weight[next(token for token in found if token % (ENTRIES // 16))] = torch.nan
+    model.save_pretrained(folder)
     run = new_run(home, recipe_of(folder, few))
     assert work(run, "cpu") == FAILED
     failure = history_of(run).failure
