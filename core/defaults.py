@@ -34,7 +34,9 @@ LEARNING_RATE_SHARES: dict[Builder, tuple[float, str]] = {
 
 EVALUATIONS = CHECKPOINTS = 10
 
-CHUNK_ENTRIES = {"cpu": 2**22}  # scores at once: 16 MB of float32, which the processor's cache nearly holds; elsewhere:
+CHUNK_ENTRIES = {
+    "cpu": 2**24
+}  # scores at once: 64 MB of float32, about 500 rows at 32 000 entries; thinner products are slower
 CHUNK_ENTRIES_ON_GPU = 2**26
 FEWEST_CHUNK_ROWS, MOST_CHUNK_ROWS = 64, 2048  # fewer make thin products, more bring nothing
 
@@ -131,7 +133,7 @@ def blocks_in_a_step(batch_tokens: int, sequence: int, processes: int) -> int:
 
 
 def chunk_rows(rows: int, entries: int, device_kind: str) -> int:
-    """Positions whose scores over `entries` of a vocabulary are held at once in training: about 2^22 scores on a CPU, 2^26 on a GPU.
+    """Positions whose scores over `entries` of a vocabulary are held at once in training: about 2^24 scores on a CPU, 2^26 on a GPU.
 
     At least 64 and at most 2048, but never more than the `rows` there are.
     """

@@ -152,7 +152,7 @@ class DistillRecipe(Recipe):
     chunk_rows: int | None = Field(
         None,
         ge=1,
-        description="Positions whose scores over the vocabulary are held at once; by default as many as 16 MB hold on a CPU, 256 MB on a GPU.",
+        description="Positions whose scores over the vocabulary are held at once; by default as many as 64 MB hold on a CPU, 256 MB on a GPU.",
     )
     processes: int = Field(1, ge=1, le=1024, description="Processes that share the steps, one a device.")
     launch: Literal["direct", "accelerate"] = Field(

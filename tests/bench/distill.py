@@ -73,7 +73,7 @@ SIZES = {  # hidden, layers, heads, feed-forward: about 66M and 22M parameters a
     "cpu": ((512, 15, 8, 1408), (256, 16, 4, 768)),
     "cuda": ((2048, 16, 32, 8192), (1024, 24, 16, 2816)),
 }
-SHAPES = {"cpu": (256, 2), "cuda": (4096, 2)}  # tokens in a block, blocks in a step
+SHAPES = {"cpu": (256, 4), "cuda": (4096, 2)}  # tokens in a block, blocks in a step
 TOP_K = 50
 
 

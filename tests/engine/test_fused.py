@@ -265,7 +265,7 @@ def _doubled(output: Any) -> Any:
 
 
 def test_a_chunk_holds_few_scores_whatever_the_vocabulary() -> None:
-    assert chunk_rows(10_000, 4096, "cpu") == 1024
-    assert chunk_rows(10_000, 32_000, "cpu") == 131
-    assert chunk_rows(10_000, 152_000, "cpu") == 64
+    assert chunk_rows(10_000, 4096, "cpu") == 2048
+    assert chunk_rows(10_000, 32_000, "cpu") == 524
+    assert chunk_rows(10_000, 152_000, "cpu") == 110
     assert chunk_rows(10, 152_000, "cpu") == 10
