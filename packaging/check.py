@@ -16,7 +16,19 @@ CHECKS = (
 
 def main() -> int:
     root = Path(__file__).resolve().parent.parent
-    tests = ("tests", "pytest", "-q", "--cov", "--cov-report=term:skip-covered", *sys.argv[1:])
+    # a worker for each core; the tests of a file share its fixtures
+    tests = (
+        "tests",
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        "--dist",
+        "loadfile",
+        "--cov",
+        "--cov-report=term:skip-covered",
+        *sys.argv[1:],
+    )
     for name, *module in (*CHECKS, tests):
         print(f"== {name}", flush=True)
         arguments = ["-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"]
