@@ -337,11 +337,6 @@ def uld(log_q_NV: torch.Tensor, log_p_NW: torch.Tensor) -> torch.Tensor:
 # ------------------------------------------------------------------------------------------------------------- mixing
 
 
-def mixed(ce: torch.Tensor, kd: torch.Tensor, ce_weight: float, temperature: float) -> torch.Tensor:
-    """a·CE + (1 − a)·τ²·KL. The factor τ² keeps the gradient of the soft part at the scale of the hard one (Hinton et al., section 2.1)."""
-    return ce_weight * ce + (1.0 - ce_weight) * temperature**2 * kd
-
-
 class AutoBalance:
     """The factor that brings the teacher's part to the size of the cross-entropy, so that the weight between them means a share.
 
