@@ -28,5 +28,9 @@ class BadRecipe(Trouble):
     """A recipe whose fields do not fit together or lie outside their range."""
 
 
+class LibraryTrouble(Trouble):
+    """The library can't be read or written."""
+
+
 class RunTrouble(Trouble):
     """A run that cannot be created, found, resumed, stopped or removed."""

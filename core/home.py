@@ -65,6 +65,11 @@ class Home:
         return self.root / "models.json"
 
     @property
+    def data_sets(self) -> Path:
+        """The data that the user added, by path; files stay where they are."""
+        return self.root / "data.json"
+
+    @property
     def caches(self) -> Path:
         """What teachers said of texts, kept for any number of students."""
         return self.root / "caches"

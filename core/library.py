@@ -14,7 +14,7 @@ import math
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,8 +25,10 @@ from pydantic import ValidationError
 
 from core import runs as run_folders
 from core.chain import LINKS, ChainRecipe
+from core.data.examples import recognise
+from core.data.shelf import DataSet, added_data, changing_data, data_key, data_made_by, data_row, data_set
 from core.distill import DistillRecipe
-from core.errors import BadModel, Trouble
+from core.errors import BadModel, LibraryTrouble, Trouble
 from core.events import TOO_LARGE
 from core.files import read_json, write_json
 from core.home import Home
@@ -38,14 +40,10 @@ from core.state import History, State, state_of
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-FORMAT = 2  # of the tables, kept in PRAGMA user_version: raise it when they change, and the index is made anew
+FORMAT = 3  # of the tables, kept in PRAGMA user_version: raise it when they change, and the index is made anew
 INSPECTION = 1  # raise it when core.models learns to see more: every model is inspected again then
 SPARK_POINTS = 32
 PATIENCE_S = 10.0  # how long to wait while another program writes
-
-
-class LibraryTrouble(Trouble):
-    """The library can't be read or written."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +123,21 @@ _MODEL_COLUMNS = {
     "scores": str,  # JSON
     "entry": str,  # the whole ModelEntry, JSON
     "place": int,  # the order in which models are listed
+    "change_key": str,
+}
+_DATA_COLUMNS = {
+    "path": str,
+    "name": str,
+    "source": str,
+    "format": str,
+    "kind": str,
+    "container": str,
+    "documents": int,
+    "exact": int,
+    "size_bytes": int,
+    "problems": str,  # JSON
+    "broken": str,  # why it can't be read
+    "place": int,
     "change_key": str,
 }
 
@@ -284,12 +297,67 @@ class Library:
         yield from ((path, "hub") for path in scan_hub_cache())
         yield from ((path, "sample") for path in sample_models())
 
+    # --- data ---------------------------------------------------------------------------------------------------------
+
+    def add_data(self, path: Path) -> None:
+        """Remember a file or folder of data. Raises BadData if it can't be read as any."""
+        path = path.expanduser().resolve()
+        recognise(path)
+        with changing_data(self.home) as known:
+            if path not in known:
+                known.append(path)
+
+    def forget_data(self, path: Path) -> None:
+        """List it no longer; its files stay. Raises LibraryTrouble if it was not added."""
+        path = path.expanduser().resolve()
+        with changing_data(self.home) as known:
+            if path not in known:
+                raise LibraryTrouble(
+                    f"{path} was not added.", f"These were: {', '.join(str(each) for each in known) or 'none'}."
+                )
+            known.remove(path)
+
+    def refresh_data(self, *, anew: bool = False, whole: Collection[Path] = ()) -> None:
+        """Look into data that is new or has changed, for a second each; those of `whole` are counted to their end."""
+        known = {row["path"]: row for row in self._rows("select * from data")}
+        changed, seen = [], set()
+        for place, (path, source) in enumerate(self._data_places()):
+            seen.add(_text(str(path)))
+            old, key = known.get(_text(str(path))), data_key(path)
+            current = old is not None and key == old["change_key"] and not anew
+            if old is not None and current and (old["exact"] or path not in whole):
+                row = {**old, "source": source, "place": place}
+            else:
+                row = _storable({**data_row(path, quick=path not in whole), "source": source, "place": place})
+            if row != old:
+                changed.append(row)
+        self._replace("data", changed, gone=known.keys() - seen)
+
+    def data_sets(self) -> list[DataSet]:
+        """All data of the index: what was added, and what runs have prepared, fetched or written."""
+        return [data_set(row) for row in self._rows("select * from data order by place")]
+
+    def _data_places(self) -> Iterator[tuple[Path, str]]:
+        seen: set[Path] = set()
+        made = self._rows(
+            "select id from runs where state = ? and kind in ('prepare', 'fetch', 'write') order by id",
+            [State.FINISHED],
+        )
+        runs_of = [RunFolder(self.home.runs / row["id"]) for row in made]
+        everything = [(path, "added") for path in added_data(self.home)]
+        everything += [(path, "run") for run in runs_of for path in data_made_by(run)]
+        for path, source in everything:
+            if (real := path.resolve()) not in seen:
+                seen.add(real)
+                yield path, source
+
     # --- the file -----------------------------------------------------------------------------------------------------
 
     def rebuild(self) -> None:
         """Read every folder again. Whoever looks meanwhile sees the old rows or the new ones."""
         self.refresh_runs(anew=True)
         self.refresh_models(anew=True)
+        self.refresh_data(anew=True)
 
     def _open(self) -> Database:
         path = self.home.library
@@ -323,7 +391,7 @@ class Library:
         """Write rows and remove those whose key is gone, all in one transaction; none if there is nothing to do."""
         if not rows and not gone:
             return
-        key = {"runs": "id", "models": "path"}[table]
+        key = {"runs": "id", "models": "path", "data": "path"}[table]
         with self._writing():
             self._db[table].upsert_all(rows, pk=key)  # type: ignore[union-attr]
             self._db.conn.executemany(f"delete from {table} where {key} = ?", [(each,) for each in gone])
@@ -604,6 +672,7 @@ def _make_tables(db: Database) -> None:
             db.execute(f"drop table [{table}]")
         db.create_table("runs", _RUN_COLUMNS, pk="id")
         db.create_table("models", _MODEL_COLUMNS, pk="path")
+        db.create_table("data", _DATA_COLUMNS, pk="path")
         db.execute(f"pragma user_version = {FORMAT}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core import documents as module
+from core.data import containers as module
 from core.documents import documents, has_answer, refuse_without_answers, text_files, total_bytes
 from core.errors import BadData
 
