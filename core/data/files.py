@@ -91,6 +91,16 @@ def data_files(paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
+def holds_data(path: Path) -> bool:
+    """Whether a file, by its name, or a folder, by what lies in it, is data."""
+    if path.is_file():
+        return path.suffix.lower() in (*ENDINGS, *COMPRESSIONS, ".zip")
+    try:
+        return bool(data_files([str(path)]))
+    except BadData:
+        return False
+
+
 def _in_folder(folder: Path) -> list[Path]:
     """Beside rows, what describes them (a card, the state of a library) is no data."""
     inside = sorted(

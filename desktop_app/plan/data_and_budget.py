@@ -31,7 +31,7 @@ class DataCard(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.files = FileList(self.tr("Drop text files or folders here (plain text, Markdown, JSON lines)"))
+        self.files = FileList(self.tr("Drop text or data here: any file or folder that the Data page reads"))
         self.files_field = Field(self.tr("Text to train on"), self.files)
         self.use_sample = button(self.tr("Use the sample's stories"), "data", "quiet")
         self.files_field.beside_label(self.use_sample)

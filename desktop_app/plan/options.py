@@ -16,7 +16,7 @@ from PySide6.QtCore import QCoreApplication
 from core.cache import CacheInfo, cache_problems, caches, teacher_fingerprint
 from core.chain import ChainRecipe
 from core.distill import DistillRecipe
-from core.documents import JSON_LINES_ENDINGS, refuse_without_answers, text_files
+from core.documents import TEXT_ENDINGS, refuse_without_answers, text_files
 from core.errors import BadData, BadRecipe, Trouble
 from core.home import Home
 from core.numbers import count_text
@@ -126,16 +126,15 @@ def _fingerprint(folder: str, stamp: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def why_no_answers(data: tuple[str, ...], separator: str | None) -> str:
-    """Why the text has no answers to learn; nothing where it has. Only JSON lines can have them: of these the first is read."""
+    """Why the text has no answers to learn; nothing where it has. Of each file the first document is read."""
     try:
-        files = text_files(data)
-        plain = next((file for file in files if file.suffix.lower() not in JSON_LINES_ENDINGS), None)
+        plain = next((file for file in text_files(data) if file.suffix.lower() in TEXT_ENDINGS), None)
         if plain is not None:
             said = QCoreApplication.translate(
-                "PlanPage", "For JSON lines with prompts and answers. %s is plain text, which does not tell them apart."
+                "PlanPage", "For data with prompts and answers. %s is plain text, which does not tell them apart."
             )
             return said % plain.name
-        refuse_without_answers([str(file) for file in files], separator)
+        refuse_without_answers(data, separator)
     except BadData as trouble:
         return str(trouble).replace("`", "")
     except OSError as error:

@@ -11,15 +11,15 @@ from PySide6.QtGui import QIcon
 
 from core import runner, runs
 from core.chain import ChainRecipe, settle_chain
+from core.data.files import holds_data
 from core.distill import DistillRecipe
-from core.documents import JSON_LINES_ENDINGS, TEXT_ENDINGS
 from core.errors import BadRecipe
 from core.home import Home
 from core.library import RunSummary
 from core.models import scan_folder
 from core.numbers import bytes_text, count_text
 from core.plan import Plan, beside, check_device, settle
-from core.recipe import read_recipe
+from core.recipe import looks_like_recipe, read_recipe
 from desktop_app.icons import icon
 from desktop_app.plan.draft import Draft
 
@@ -60,7 +60,7 @@ def _sort_folder(folder: Path, found: _Sorted) -> None:
     if models:
         found.models += models
         found.folders.append(folder)
-    elif any(file.suffix.lower() in TEXT_ENDINGS + JSON_LINES_ENDINGS for file in folder.iterdir()):
+    elif holds_data(folder):
         found.text.append(folder)
     else:
         said = QCoreApplication.translate(
@@ -71,12 +71,12 @@ def _sort_folder(folder: Path, found: _Sorted) -> None:
 
 def _sort_file(file: Path, found: _Sorted) -> None:
     ending = file.suffix.lower()
-    if ending in TEXT_ENDINGS + JSON_LINES_ENDINGS:
-        found.text.append(file)
-    elif ending == ".safetensors" or file.name == "config.json":
+    if ending == ".safetensors" or file.name == "config.json":
         _sort_folder(file.parent, found)
-    elif ending == ".json":
+    elif ending == ".json" and looks_like_recipe(file):
         found.recipe = read(file)
+    elif file.is_file() and holds_data(file):
+        found.text.append(file)
     else:
         size = (
             bytes_text(file.stat().st_size)
