@@ -1,0 +1,1 @@
+"""Talking with one to four models side by side."""

@@ -1,0 +1,81 @@
+"""The heads of all columns, and what can be done with one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
+
+from desktop_app import theme
+from desktop_app.chat.blind import LETTERS
+from desktop_app.chat.heads import Head, Member
+from desktop_app.icons import icon
+
+
+class HeadRow(QWidget):
+    """`wanted` names what to do with a column: template, form, again, show, twice or remove."""
+
+    wanted = Signal(str, str)  # what, column
+    adapter_switched = Signal(str, str, float)  # column, adapter, scale
+
+    def __init__(self, why_not: Callable[[str], str]) -> None:
+        super().__init__()
+        self._why_not = why_not  # of what is wanted
+        self.heads: dict[str, Head] = {}
+        self._members: dict[str, Member] = {}
+        self._row = QHBoxLayout(self)
+        self._row.setSpacing(2 * theme.SPACE)
+        self._row.setContentsMargins(0, 0, 14, 0)  # as wide as the turns beside their scroll bar
+
+    def show_members(self, members: Sequence[Member], *, blind: bool) -> None:
+        self._members = {member.column: member for member in members}
+        for column in [one for one in self.heads if one not in self._members]:
+            gone = self.heads.pop(column)
+            self._row.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        for at, member in enumerate(members):
+            if member.column not in self.heads:
+                self.heads[member.column] = self._new_head(member)
+            self.heads[member.column].show_member(member, LETTERS[at] if blind else "")
+
+    def _new_head(self, member: Member) -> Head:
+        head = Head(member)
+        head.removed.connect(lambda column: self.wanted.emit("remove", column))
+        head.menu_wanted.connect(self._open_menu)
+        self._row.addWidget(head, 1)
+        return head
+
+    def _open_menu(self, column: str, at: QToolButton) -> None:
+        menu = self.menu(column)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(at.mapToGlobal(at.rect().bottomLeft()))
+
+    def menu(self, column: str) -> QMenu:
+        """What can be done with one model."""
+        menu, member = QMenu(self), self._members[column]
+        menu.setToolTipsVisible(True)
+        not_read = "" if member.loaded else self.tr("It is read when the model is loaded.")
+        self._entry(menu, "template", "log", self.tr("Show its template…"), column, not_read)
+        for name, scale in member.adapters.items():
+            self._adapter_entry(menu, column, name, scale)
+        self._entry(menu, "form", "settings", self.tr("How it is asked…"), column)
+        self._entry(menu, "again", "again", self.tr("Answer again"), column, self._why_not("again"))
+        self._entry(menu, "show", "models", self.tr("Show on the Models page"), column)
+        self._entry(menu, "twice", "copy", self.tr("Talk with it twice"), column, self._why_not("twice"))
+        menu.addSeparator()
+        self._entry(menu, "remove", "close", self.tr("Take away"), column)
+        return menu
+
+    def _entry(self, menu: QMenu, what: str, sign: str, text: str, column: str, why_not: str = "") -> None:
+        action = menu.addAction(icon(sign, "muted"), text)
+        action.setEnabled(not why_not)
+        action.setToolTip(why_not or text)
+        action.triggered.connect(lambda _=False: self.wanted.emit(what, column))
+
+    def _adapter_entry(self, menu: QMenu, column: str, name: str, scale: float) -> None:
+        action = QAction(self.tr("Adapter %s") % name, menu, checkable=True, checked=scale > 0)
+        action.triggered.connect(lambda on: self.adapter_switched.emit(column, name, 1.0 if on else 0.0))
+        menu.addAction(action)
