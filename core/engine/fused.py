@@ -99,7 +99,8 @@ class _Fused(torch.autograd.Function):
         wanted = any(ctx.needs_input_grad)
         loss.every_row_learnt = bool((rows.target_N >= 0).all())
         with torch.autocast(device.type, enabled=False):
-            pass_ = _Pass(states_NH.detach().to(dtype), head.to(device, dtype), rows, loss, wanted)
+            head_learns = any(ctx.needs_input_grad[1:3])
+            pass_ = _Pass(states_NH.detach().to(dtype), head.to(device, dtype), rows, loss, wanted, head_learns)
             for start in range(0, len(states_NH), chunk):
                 pass_.chunk(start, min(start + chunk, len(states_NH)), chunk)
         if wanted:
@@ -131,7 +132,9 @@ def _as(gradient: torch.Tensor | None, parameter: torch.Tensor | None) -> torch.
 class _Pass:
     """One pass over the rows: what is summed on the way."""
 
-    def __init__(self, states_NH: torch.Tensor, head: Head, rows: Rows, loss: RowLoss, wanted: bool) -> None:
+    def __init__(
+        self, states_NH: torch.Tensor, head: Head, rows: Rows, loss: RowLoss, wanted: bool, head_learns: bool
+    ) -> None:
         self.states_NH, self.head, self.rows, self.loss, self.wanted = states_NH, head, rows, loss, wanted
         wide = torch.float32 if states_NH.dtype.itemsize < 4 else states_NH.dtype
         self.ce = torch.zeros((), dtype=wide, device=states_NH.device)
@@ -140,8 +143,10 @@ class _Pass:
         self._spare: dict[str, torch.Tensor] = {}
         if wanted:
             self.of_states_NH = torch.empty_like(states_NH)
-            self.of_weight_VH = None if head.weight_VH is None else torch.zeros_like(head.weight_VH, dtype=wide)
-            self.of_bias_V = None if head.bias_V is None else torch.zeros_like(head.bias_V, dtype=wide)
+            # a head that does not learn (beside an adapter) gets no gradient, which would be the largest tensor of all
+            learnt = head if head_learns else Head.identity(head.entries)
+            self.of_weight_VH = None if learnt.weight_VH is None else torch.zeros_like(learnt.weight_VH, dtype=wide)
+            self.of_bias_V = None if learnt.bias_V is None else torch.zeros_like(learnt.bias_V, dtype=wide)
 
     def chunk(self, start: int, end: int, most: int) -> None:
         states_nH = self.states_NH[start:end]
@@ -154,16 +159,18 @@ class _Pass:
         grad_nV = self.head.back_through_cap_(step.grad_nV, z_nV)
         if self.of_bias_V is not None:
             self.of_bias_V += grad_nV.sum(0)
-        if self.head.weight_VH is None or self.of_weight_VH is None:
+        if self.head.weight_VH is None:
             self.of_states_NH[start:end] = grad_nV
             return
         if grad_nV.dtype is self.states_NH.dtype:
             torch.mm(grad_nV, self.head.weight_VH, out=self.of_states_NH[start:end])
-            self.of_weight_VH.addmm_(grad_nV.t(), states_nH)
+            if self.of_weight_VH is not None:
+                self.of_weight_VH.addmm_(grad_nV.t(), states_nH)
             return
         narrow_nV = grad_nV.to(self.states_NH.dtype)
         self.of_states_NH[start:end] = narrow_nV @ self.head.weight_VH
-        self.of_weight_VH += narrow_nV.t() @ states_nH
+        if self.of_weight_VH is not None:
+            self.of_weight_VH += narrow_nV.t() @ states_nH
 
     def _step(self, z_nV: torch.Tensor, start: int, end: int, most: int) -> Step:
         target_n, teacher = self.rows.target_N[start:end], self.rows.teacher

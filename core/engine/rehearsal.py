@@ -30,9 +30,7 @@ def rehearse(session: Session, recipe: DistillRecipe, bench: Bench, lesson: Less
     """
     session.phase("rehearsing the fullest batch")
     # gradients and two moments
-    fixed = 4 * sum(
-        parameter.numel() + 2 * parameter.numel() // bench.parts for parameter in lesson.student.parameters()
-    )
+    fixed = 4 * sum(parameter.numel() + 2 * parameter.numel() // bench.parts for parameter in learnt_of(lesson))
     per_block = peak_of(bench, lesson, 1)
     if recipe.micro_batch is not None:
         micro = max(n for n in range(1, min(recipe.micro_batch, bench.share) + 1) if bench.share % n == 0)
@@ -90,7 +88,7 @@ def peak_of(bench: Bench, lesson: Lesson, count: int) -> int:
         block = _written_full(block, bench.length)
     batch = {name: tensor.to(bench.device) for name, tensor in collate([block] * count).items()}
     moments = [
-        torch.empty(2 * parameter.numel() // bench.parts, device=bench.device) for parameter in student.parameters()
+        torch.empty(2 * parameter.numel() // bench.parts, device=bench.device) for parameter in learnt_of(lesson)
     ]
     student.train()
     with MemoryWatch(bench.device) as watch, torch.random.fork_rng(devices=[] if bench.device == "cpu" else None):
@@ -98,9 +96,14 @@ def peak_of(bench: Bench, lesson: Lesson, count: int) -> int:
             total, _ = lesson.loss(student, batch)
         total.backward()
     student.zero_grad(set_to_none=True)
-    gradients = 4 * sum(parameter.numel() for parameter in student.parameters())
+    gradients = 4 * sum(parameter.numel() for parameter in learnt_of(lesson))
     del moments
     return max(0, watch.growth - gradients)
+
+
+def learnt_of(lesson: Lesson) -> list[torch.nn.Parameter]:
+    """The weights that have a gradient: all of a student, or an adapter's."""
+    return [parameter for parameter in lesson.student.parameters() if parameter.requires_grad]
 
 
 def _written_full(block: dict[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
