@@ -1,4 +1,4 @@
-"""Commands that start a run or let one go on: distill, sample, evaluate, resume, again."""
+"""Commands that start a run or let one go on: distill, sample, resume, again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from core.cli.flags import absolute, add_flags, count, given_fields
 from core.cli.output import Output
 from core.distill import DistillRecipe
 from core.errors import BadRecipe
-from core.evaluate import EvaluateRecipe
 from core.home import Home
-from core.models import resolve_model
 from core.objectives import OBJECTIVES, SOURCES
 from core.plan import beside, check_device, settle
 from core.recipe import Recipe, parse_recipe, read_recipe
@@ -154,22 +152,6 @@ def sample_command(arguments: argparse.Namespace, output: Output) -> int:
     return start(home, settle(recipe), output, detach=arguments.detach)
 
 
-def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder, or the name of a model in the Hub cache")
-    add_flags(parser, EvaluateRecipe, {"what is read": ["data", "teacher", "skills"]}, without=("model",))
-    _add_detach(parser)
-
-
-def evaluate_command(arguments: argparse.Namespace, output: Output) -> int:
-    fields: dict[str, Any] = given_fields(arguments, EvaluateRecipe)
-    for name in ("model", "teacher"):
-        if name in fields:
-            fields[name] = str(resolve_model(fields[name]))
-    fields["data"] = tuple(absolute(item) for item in fields.get("data", ()))
-    recipe = parse_recipe({"kind": "evaluate", **fields}, "The command")
-    return start(home_of(arguments), recipe.check(), output, detach=arguments.detach)
-
-
 def resume_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN")
     _add_detach(parser)
@@ -180,7 +162,7 @@ def resume_command(arguments: argparse.Namespace, output: Output) -> int:
     run = runs.find_run(home, arguments.run)
     if run.position() is None:  # one that waits already is followed
         runs.resume(home, run)
-    return _go(home, run, output, detach=arguments.detach)
+    return go(home, run, output, detach=arguments.detach)
 
 
 def again_arguments(parser: argparse.ArgumentParser) -> None:
@@ -193,11 +175,16 @@ def again_command(arguments: argparse.Namespace, output: Output) -> int:
     home = home_of(arguments)
     first = runs.find_run(home, arguments.run)
     recipe = first.recipe()
-    if isinstance(recipe, DistillRecipe) and (recipe.out or arguments.out):
+    field, before = type(recipe).model_fields.get("out"), getattr(recipe, "out", None)
+    if field is None and arguments.out:
+        raise BadRecipe(f"The run {first.id} wrote nothing outside its folder.", "Leave --out away.")
+    if field is not None and (arguments.out or before):
         out = absolute(arguments.out) if arguments.out else None
+        if out is None and field.is_required():
+            raise BadRecipe(f"The first result is in {before}.", "Say with --out where the new one goes.")
         if out is None:
             output.note(
-                f"The first student is in {recipe.out}; the new one stays in its run folder, unless --out says where."
+                f"The first result is in {before}; the new one stays in its run folder, unless --out says where."
             )
         recipe = recipe.model_copy(update={"out": out})
     return start(home, recipe.check(), output, detach=arguments.detach, made_from=first.id)
@@ -208,10 +195,10 @@ def start(home: Home, recipe: Recipe, output: Output, *, detach: bool, made_from
     check_device(recipe.device)
     run = runs.new_run(home, recipe, made_from)
     runs.enqueue(home, run)
-    return _go(home, run, output, detach=detach)
+    return go(home, run, output, detach=detach)
 
 
-def _go(home: Home, run: RunFolder, output: Output, *, detach: bool) -> int:
+def go(home: Home, run: RunFolder, output: Output, *, detach: bool) -> int:
     runner.ensure_runner(home)
     output.note(f"Run {run.id}")
     if not detach:

@@ -16,7 +16,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
 
-from core.engine.generation import _RoomyLayer as RoomyLayer
+from core.engine.generation import RoomyLayer
 
 WORTH_COPYING = 16  # positions; fewer are read again as fast
 AdapterState = tuple[tuple[str, float], ...]

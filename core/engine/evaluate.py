@@ -1,7 +1,9 @@
-"""An evaluation: how well a model reads text, how often it agrees with a teacher, and the sample's questions by skill."""
+"""An evaluation: whatever its recipe asks for, part by part, so that one that was interrupted goes on with the next part."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,27 @@ from transformers.utils import logging as transformers_logging
 from core import defaults
 from core import events as ev
 from core.documents import documents
-from core.engine.models import compute_dtype, load_model, load_tokenizer
+from core.engine.evaluation.pairs import judge_pairs
+from core.engine.evaluation.subject import Subject, context_of, trained_framing
+from core.engine.models import load_model
 from core.engine.scoring import score
 from core.engine.session import Session
-from core.engine.text import Corpus, Framing, encode_documents, find_framing, first_texts
+from core.engine.text import Corpus, Framing, encode_documents, first_texts
 from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
-from core.files import read_json
+from core.files import read_json, write_json
 from core.models import same_tokenizer
+from core.pairs import read_pairs
+from core.runs import RunFolder
+from core.scores import EVALUATION, scores_of
+from core.subjects import give_back
 from resources.sample.questions import Question, questions
 from resources.sample.stories import QUESTION_SEED
 
+__all__ = ["ask", "run", "tidy", "trained_framing"]
+
 QUESTIONS_AT_ONCE = 64
+DONE = "parts.json"  # in the run folder: the parts that are measured, for a run that is taken up again
 
 
 def run(session: Session) -> dict[str, Any]:
@@ -32,51 +43,94 @@ def run(session: Session) -> dict[str, Any]:
     transformers_logging.disable_progress_bar()
     recipe = session.recipe
     assert isinstance(recipe, EvaluateRecipe)
-    folder = Path(recipe.model)
-    session.phase("loading", folder.name)
-    dtype, why = compute_dtype(session.device, recipe.precision)
-    session.choose("precision", str(dtype).removeprefix("torch."), why)
-    model = load_model(folder, session.device, dtype, recipe.allow_remote_code)
-    tokenizer = load_tokenizer(folder, recipe.allow_remote_code)
-    results: dict[str, Any] = {"model": str(folder), "parameters": model.num_parameters()}
-    framing: Framing | None = None
-    if recipe.data:
-        corpus, framing = _read(session, recipe, model, tokenizer)
-        results.update(_read_scores(session, recipe, model, corpus, framing))
-        session.say(
-            ev.EvaluationLogged(
-                0, 0, "model", {name: value for name, value in results.items() if isinstance(value, float)}
-            )
-        )
-    if recipe.skills:
-        session.phase("asking the questions", f"{recipe.skills} of each skill")
-        if framing is None:
-            framing = find_framing(tokenizer, model, ["Once upon a time, there was a little girl."], session.device)
-        results["skills"] = ask(session, model, tokenizer, framing, questions(QUESTION_SEED, recipe.skills))
+    pairs = read_pairs(Path(recipe.minimal_pairs), recipe.limit) if recipe.minimal_pairs else {}
+    session.phase("loading", Path(recipe.model).name)
+    subject = Subject.load(session, Path(recipe.model), recipe.precision, recipe.allow_remote_code)
+    results: dict[str, Any] = {
+        "model": str(subject.folder),
+        "parameters": subject.model.num_parameters(),
+        "fingerprint": subject.info.fingerprint,
+    }
+    done = _done(session.run.path)
+    for name, part in _parts(session, recipe, subject, pairs).items():
+        if name not in done:
+            done[name] = part()
+            write_json(session.run.path / DONE, done)
+        results |= done[name]
+    _keep(session, subject, results)
     return results
 
 
-def _read(
-    session: Session, recipe: EvaluateRecipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> tuple[Corpus, Framing]:
-    session.phase("reading the data")
-    framing = trained_framing(Path(recipe.model)) or find_framing(
-        tokenizer, model, first_texts(recipe.data, recipe.separator), session.device
+def tidy(run: RunFolder) -> None:
+    """Remove what a finished run needs no more."""
+    (run.path / DONE).unlink(missing_ok=True)
+    recipe = run.recipe()
+    assert isinstance(recipe, EvaluateRecipe)
+    give_back(run.home, Path(recipe.model))
+
+
+def _done(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(read_json(folder / DONE))
+    except (OSError, ValueError):
+        return {}
+
+
+def _parts(
+    session: Session, recipe: EvaluateRecipe, subject: Subject, pairs: dict[str, Any]
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What is asked for, by name, in the order in which it is measured."""
+    parts: dict[str, Callable[[], dict[str, Any]]] = {}
+    if recipe.data:
+        parts["reading"] = lambda: _read_text(session, recipe, subject)
+    if recipe.skills:
+        parts["skills"] = lambda: _ask_skills(session, recipe, subject)
+    if pairs:
+        parts["pairs"] = lambda: _ask_pairs(session, subject, pairs)
+    if recipe.written:
+        parts["writing"] = lambda: _write(session, recipe, subject)
+    if recipe.speed:
+        parts["speed"] = lambda: _time(session, subject)
+    if recipe.tasks:
+        parts["tasks"] = lambda: _ask_benchmarks(session, recipe, subject)
+    return parts
+
+
+def _keep(session: Session, subject: Subject, results: dict[str, Any]) -> None:
+    """The scores as a small file, which lists and comparisons read instead of the journal."""
+    session.artifacts.mkdir(exist_ok=True)
+    info = subject.info
+    model = {
+        "path": str(subject.folder),
+        "name": info.name,
+        "fingerprint": info.fingerprint,
+        "parameters": info.parameters,
+        "size_bytes": info.size_bytes,
+    }
+    write_json(
+        session.artifacts / EVALUATION,
+        {"model": model, "scores": [asdict(each) for each in scores_of(results, session.recipe)]},
     )
-    session.choose("framing", [framing.start, framing.end], framing.reason)
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _read_text(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
+    corpus, framing = _read(session, recipe, subject)
+    found = _read_scores(session, recipe, subject.model, corpus, framing)
+    figures: dict[str, float | None] = {name: value for name, value in found.items() if isinstance(value, float)}
+    session.say(ev.EvaluationLogged(0, 0, "model", figures))
+    return found
+
+
+def _read(session: Session, recipe: EvaluateRecipe, subject: Subject) -> tuple[Corpus, Framing]:
+    session.phase("reading the data")
+    framing = subject.framing(session, first_texts(recipe.data, recipe.separator))
     corpus = encode_documents(
-        documents(recipe.data, recipe.separator), tokenizer, framing, recipe.most_tokens, session.check_stop
+        documents(recipe.data, recipe.separator), subject.tokenizer, framing, recipe.most_tokens, session.check_stop
     )
     return corpus, framing
-
-
-def trained_framing(folder: Path) -> Framing | None:
-    """How one of our own students was trained to see documents begin and end, so that it is read the same way; None for others."""
-    try:
-        said = read_json(folder / "stillroom.json")["framing"]
-        return Framing(said["start"], said["end"], "as in its training")
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _read_scores(
@@ -91,7 +145,7 @@ def _read_scores(
                 "Leave the teacher out, or choose one of the same family.",
             )
         teacher = load_model(Path(recipe.teacher), session.device, model.dtype, recipe.allow_remote_code)
-    context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+    context = context_of(model)
     bounded = max(512, defaults.scored_rows(model.get_input_embeddings().weight.shape[0]))
     if bounded < context:
         session.choose("context", bounded, f"of {context} tokens, so that the scores over the vocabulary fit in memory")
@@ -103,12 +157,68 @@ def _read_scores(
             f"{scores.windowed} of {scores.documents} documents are longer than the context of {context} tokens; "
             "they were read in windows that overlap by half, and no token was left out."
         )
-    return {
+    found: dict[str, Any] = {
         **scores.metrics(),
         "tokens": scores.tokens,
         "bytes": scores.bytes,
         "documents": scores.documents,
         "documents_longer_than_context": scores.windowed,
+    }
+    if recipe.calibration:
+        from core.engine.evaluation.sureness import observe
+
+        session.phase("calibrating", f"{len(corpus)} documents")
+        found |= observe(model, corpus, framing, context, session.device, teacher, session.progress)
+    return found
+
+
+def _ask_skills(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
+    session.phase("asking the questions", f"{recipe.skills} of each skill")
+    framing = subject.framing(session, ["Once upon a time, there was a little girl."])
+    asked = questions(QUESTION_SEED, recipe.skills)
+    return {"skills": ask(session, subject.model, subject.tokenizer, framing, asked)}
+
+
+def _ask_pairs(session: Session, subject: Subject, sets: dict[str, Any]) -> dict[str, Any]:
+    session.phase("comparing sentences", f"{sum(map(len, sets.values()))} pairs in {len(sets)} sets")
+    framing = subject.framing(session, [pair.good for pairs in sets.values() for pair in pairs][:16])
+    found = judge_pairs(subject.model, subject.tokenizer, framing, sets, session.progress)
+    if found["cut"]:
+        session.notice(
+            f"{found['cut']} sentences are longer than the model's context; their ends were cut off.", "warning"
+        )
+    told: dict[str, float | None] = {
+        "minimal_pairs/accuracy": found["accuracy"],
+        "minimal_pairs/stderr": found["stderr"],
+    }
+    session.say(ev.EvaluationLogged(0, 0, "model", told))
+    return {"accuracy": found["accuracy"], "pairs": found}
+
+
+def _write(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
+    from core.engine.evaluation.writing import write_texts
+
+    session.phase("writing", f"{recipe.written} texts")
+    texts = first_texts(recipe.data, recipe.separator, recipe.written)
+    return {"writing": write_texts(session, recipe, subject, texts)}
+
+
+def _time(session: Session, subject: Subject) -> dict[str, Any]:
+    from core.engine.evaluation.speed import time_model
+
+    session.phase("timing", "reading and writing")
+    return {"speed": time_model(session, subject)}
+
+
+def _ask_benchmarks(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
+    from core.engine.evaluation.harness import benchmarks  # seconds of imports that no other part needs
+
+    figures = benchmarks(session, recipe, subject)
+    return {
+        "results": {figure.task: figure.metrics for figure in figures},
+        "tasks": {
+            figure.task: {k: v for k, v in asdict(figure).items() if k not in ("metrics", "task")} for figure in figures
+        },
     }
 
 

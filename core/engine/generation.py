@@ -153,7 +153,7 @@ class _Writer:
         """Forget what was read."""
         self.cache = DynamicCache(config=self.model.config)
         layers = getattr(self.cache, "layers", [])
-        layers[:] = [_RoomyLayer() if type(layer) is DynamicLayer else layer for layer in layers]
+        layers[:] = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in layers]
 
     def scores(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor | None, positions_BT: torch.Tensor) -> torch.Tensor:
         """Scores (B, V) in float32 after the last of the ids, which follow what was read before."""
@@ -175,7 +175,7 @@ class _Writer:
         self.cache.reorder_cache(rows.to(self.model.device))
 
 
-class _RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):
     """Keys and values in memory with some room left, for copying all of them at every token takes half the time of writing."""
 
     def update(
