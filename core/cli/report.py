@@ -156,6 +156,8 @@ def metrics_text(metrics: dict[str, float | None]) -> str:
     agreement = metrics.get("agreement")
     if agreement is not None:
         parts.append(f"agrees with the teacher on {agreement:.1%}")
+    if not parts:  # a benchmark's, say
+        parts = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items() if value is not None]
     return ", ".join(parts)
 
 
