@@ -24,6 +24,7 @@ from desktop_app.charts import export, reading
 from desktop_app.charts.curve_tools import SLIM, CurveTools, PartsButton
 from desktop_app.charts.export import Page
 from desktop_app.charts.lines import (
+    OF_PAIRS,
     PARTS,
     RATES,
     UNITS,
@@ -36,6 +37,7 @@ from desktop_app.charts.lines import (
     Metric,
     PlotName,
     RunSpec,
+    has_rewards,
     levels_of,
     lines_of,
     marks_of,
@@ -91,6 +93,7 @@ class CurvesPanel(QWidget):
         self._view: tuple[float, float] | None = None  # the part of x that the user chose; None follows the runs
         self._at: float | None = None
         self._columns = 0
+        self._has_rewards = False
         self._waiting: list[PlotName] = []  # plots that are to be drawn anew
         self._unpainted: list[Plot] = []  # plots with many points that are to paint their lines
         self._beat = QTimer(self, singleShot=True, interval=BEAT_MS)
@@ -113,13 +116,17 @@ class CurvesPanel(QWidget):
         self.parts_button = PartsButton()
         self.part_choice = Choice([(part, self._words()[part]) for part in PARTS])
         self.part_choice.setAccessibleName(self.tr("Part of the loss"))
-        self.metric_choice = Choice(
-            [
-                ("bits_per_byte", self.tr("Bits per byte")),
-                ("perplexity", self.tr("Perplexity")),
-                ("agreement", self.tr("Agreement with the teacher")),
-            ]
-        )
+        self._metrics: list[tuple[object, str]] = [
+            ("bits_per_byte", self.tr("Bits per byte")),
+            ("perplexity", self.tr("Perplexity")),
+            ("agreement", self.tr("Agreement with the teacher")),
+        ]
+        self._metrics_of_pairs: list[tuple[object, str]] = [
+            ("margin", self.tr("Reward margin")),
+            ("accuracy", self.tr("Better answer preferred")),
+            ("loss", self.tr("Loss of the preferences")),
+        ]
+        self.metric_choice = Choice(self._metrics)
         self.metric_choice.setAccessibleName(self.tr("Held-out figure"))
         for choice in (self.part_choice, self.metric_choice):
             choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -131,6 +138,7 @@ class CurvesPanel(QWidget):
             "held_out": (self.tr("Held-out text"), ""),
             "speed": (self.tr("Throughput"), self.tr("tokens per second")),
             "memory": (self.tr("Memory"), ""),
+            "rewards": (self.tr("Rewards"), self.tr("nats, against the reference")),
             "rates": (self.tr("Own words and balance"), ""),
             "lr": (self.tr("Learning rate"), ""),
             "grad_norm": (self.tr("Gradient norm"), ""),
@@ -143,7 +151,7 @@ class CurvesPanel(QWidget):
         self.boxes = {name: PlotBox(plot, titles[name][1], beside.get(name, ())) for name, plot in self.plots.items()}
         for name, plot in self.plots.items():
             plot.setMinimumHeight(LEAST.get(name, LEAST_HIGH))
-        for name in ("rates", *MORE):
+        for name in ("rewards", "rates", *MORE):
             self.boxes[name].hide()
 
     def _lay_out(self) -> None:
@@ -256,6 +264,8 @@ class CurvesPanel(QWidget):
         """Draw what there is now: a little in each turn of the event loop, so that the window is never busy for long."""
         self._offer_parts()
         self._offer_rates()
+        self._offer_rewards()
+        self._offer_metrics()
         self.slider_text.setText(f"{self.choices.smoothing:.2f}")
         self._offer_flops()
         self._waiting += [name for name in self._shown() if name not in self._waiting]
@@ -304,8 +314,9 @@ class CurvesPanel(QWidget):
         return not (self._waiting or self._unpainted or self._beat.isActive())
 
     def _shown(self) -> tuple[PlotName, ...]:
+        rewards: tuple[PlotName, ...] = ("rewards",) if self._has_rewards else ()
         rates: tuple[PlotName, ...] = ("rates",) if self.choices.rates else ()
-        return MAIN + rates + (MORE if self.more_button.isChecked() else ())
+        return MAIN + rewards + rates + (MORE if self.more_button.isChecked() else ())
 
     def _curves(self) -> Iterator[tuple[RunSpec, Curves]]:
         return ((run, self._pictures[run.id].curves) for run in self._runs if run.id in self._pictures)
@@ -336,6 +347,11 @@ class CurvesPanel(QWidget):
             "held_out_kd": self.tr("Teacher's, held out"),
             "generated": self.tr("Own words"),
             "balance": self.tr("Balance"),
+            "accuracy": self.tr("Better answer preferred"),
+            "margin": self.tr("Margin"),
+            "chosen": self.tr("Better answers"),
+            "rejected": self.tr("Worse answers"),
+            "held_out_margin": self.tr("Margin, held out"),
             "student": self.tr("Student"),
         }
 
@@ -366,13 +382,44 @@ class CurvesPanel(QWidget):
         self._take_choices(rates=rates)
         box, plot = self.boxes["rates"], self.plots["rates"]
         box.setVisible(bool(rates))
-        titles = {"generated": self.tr("Own words"), "balance": self.tr("Balance")}
-        units = {"generated": self.tr("of the learnt tokens"), "balance": self.tr("times the teacher's part")}
+        titles = {name: self._words()[name] for name in RATES}
+        units = {
+            "generated": self.tr("of the learnt tokens"),
+            "balance": self.tr("times the teacher's part"),
+            "accuracy": self.tr("of the pairs"),
+        }
         if rates:
             box.set_title(titles[rates[0]] if len(rates) == 1 else self.tr("Own words and balance"))
             box.unit.setText(units[rates[0]] if len(rates) == 1 else "")
-            plot.set_unit("share" if rates == ("generated",) else "number")
+            plot.set_unit("share" if rates in (("generated",), ("accuracy",)) else "number")
         self._stretch_rows()
+
+    def _offer_rewards(self) -> None:
+        """A plot of the rewards, for runs that prefer one answer to another."""
+        found = any(has_rewards(curves) for _, curves in self._curves())
+        if found != self._has_rewards:
+            self._has_rewards = found
+            self.boxes["rewards"].setVisible(found)
+            self._stretch_rows()
+
+    def _offer_metrics(self) -> None:
+        """Held-out figures of preferences in place of the usual ones, where no run has those."""
+        found = {
+            name for _, curves in self._curves() for checks in curves.evaluations.values() for name in checks.metrics
+        }
+        usual, of_pairs = (found & {str(name) for name, _ in each} for each in (self._metrics, self._metrics_of_pairs))
+        offered = self._metrics_of_pairs if of_pairs & set(OF_PAIRS) and not usual else self._metrics
+        offered = offered + self._metrics_of_pairs if of_pairs and usual else offered
+        if [self.metric_choice.itemData(at) for at in range(self.metric_choice.count())] == [
+            name for name, _ in offered
+        ]:
+            return
+        self.metric_choice.set_options(offered)
+        if self.choices.metric not in dict(offered):
+            self.plots["held_out"].set_unit(UNITS.get(str(offered[0][0]), "number"))
+            self._set_logs(self.choices.log)
+            self._take_choices(metric=offered[0][0])
+        self.metric_choice.choose(self.choices.metric)
 
     def _whole(self) -> tuple[float, float]:
         """All of x that the runs have come to."""
@@ -409,6 +456,7 @@ class CurvesPanel(QWidget):
             "held_out": self.tr("The figures on held-out text appear here after the first evaluation."),
             "speed": self.tr("Tokens per second appear here after the first steps."),
             "memory": self.tr("The memory in use appears here after the first step."),
+            "rewards": self.tr("How far apart the answers are held appears here after the first step."),
             "rates": self.tr("What share the student wrote itself appears here after the first step."),
             "lr": self.tr("The learning rate appears here after the first step."),
             "grad_norm": self.tr("The gradient norm appears here after the first step."),
@@ -440,7 +488,7 @@ class CurvesPanel(QWidget):
         self._choose(x=cast("XKind", kind))
 
     def _choose_metric(self, metric: object) -> None:
-        self.plots["held_out"].set_unit(UNITS[str(metric)])
+        self.plots["held_out"].set_unit(UNITS.get(str(metric), "number"))
         self._set_logs(self.choices.log)
         self._choose(metric=cast("Metric", metric))
 
@@ -593,7 +641,8 @@ class CurvesPanel(QWidget):
         """The loss gets the most of what room there is, the small plots the least."""
         places = _places(self._columns)
         rows = {
-            places[name][0]: 5 if name == "loss" else 3 if name == "held_out" else 2 for name in self._shown()[::-1]
+            places[name][0]: 5 if name == "loss" else 3 if name in ("held_out", "rewards") else 2
+            for name in self._shown()[::-1]
         }
         for row in range(self.grid.rowCount()):
             self.grid.setRowStretch(row, rows.get(row, 0))
@@ -667,10 +716,14 @@ def _shortened(text: str) -> str:
 def _places(columns: int) -> dict[PlotName, tuple[int, int, int]]:
     """Row, column and width in columns of each plot."""
     if columns == 0:
-        return {name: (row, 0, 2) for row, name in enumerate((*MAIN, "rates", *MORE))}
+        return {
+            name: (row, 0, 2)
+            for row, name in enumerate(("loss", "held_out", "rewards", "speed", "memory", "rates", *MORE))
+        }
     first = 1 if columns == 2 else 2
-    pairs: dict[PlotName, tuple[int, int, int]] = {"speed": (first, 0, 1), "memory": (first, 1, 1)}
-    pairs |= {"rates": (first + 1, 0, 2), "lr": (first + 2, 0, 1), "grad_norm": (first + 2, 1, 1)}
+    pairs: dict[PlotName, tuple[int, int, int]] = {"rewards": (first, 0, 2)}
+    pairs |= {"speed": (first + 1, 0, 1), "memory": (first + 1, 1, 1)}
+    pairs |= {"rates": (first + 2, 0, 2), "lr": (first + 3, 0, 1), "grad_norm": (first + 3, 1, 1)}
     if columns == 2:
         return {"loss": (0, 0, 1), "held_out": (0, 1, 1), **pairs}
     return {"loss": (0, 0, 2), "held_out": (1, 0, 2), **pairs}

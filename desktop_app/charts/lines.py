@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from desktop_app.live import Curves, EvaluationCurve
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-PlotName = Literal["loss", "held_out", "speed", "memory", "rates", "lr", "grad_norm"]
-Metric = Literal["bits_per_byte", "perplexity", "agreement"]
+PlotName = Literal["loss", "held_out", "speed", "memory", "rewards", "rates", "lr", "grad_norm"]
+Metric = Literal["bits_per_byte", "perplexity", "agreement", "margin", "accuracy", "loss"]
 Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 
 PARTS: Final = ("total", "ce", "kd")
-RATES: Final = ("generated", "balance")  # shares and factors, in a plot of their own
+RATES: Final = ("generated", "balance", "accuracy")  # shares and factors, in a plot of their own
+REWARDS: Final = (
+    "margin",
+    "chosen",
+    "rejected",
+)  # of preferences, in a plot of their own: how far apart two answers are held
+OF_PAIRS: Final = ("margin", "accuracy", "loss")  # held-out figures of preferences
 LABELS_MOST: Final = 5  # lines that are labelled at their ends; more of them have a legend
 TRAIN: Final[dict[PlotName, str]] = {
     "speed": "tokens_per_second",
@@ -34,6 +40,9 @@ UNITS: Final[dict[str, Unit]] = {
     "bits_per_byte": "number",
     "perplexity": "number",
     "agreement": "share",
+    "margin": "number",
+    "accuracy": "share",
+    "rewards": "number",
     "speed": "count",
     "memory": "bytes",
     "rates": "number",
@@ -162,13 +171,15 @@ def lines_of(
         return _figures(run, curves, choices, words, alone=alone)
     if plot == "rates":
         return _rates(run, curves, choices, words, alone=alone)
+    if plot == "rewards":
+        return _rewards(run, curves, choices, words, alone=alone)
     y = curves.train.get(TRAIN[plot])
     return _train(run, plot, words[plot] if alone else run.label, curves, y, choices, run.colour)
 
 
 def parts_of(curves: Curves) -> tuple[str, ...]:
     """The parts of the loss that the run has: total, ce, kd, then what else its engine named."""
-    others = {*TRAIN.values(), *RATES, *PARTS}
+    others = {*TRAIN.values(), *RATES, *REWARDS, *PARTS}
     named = (*PARTS, *(name for name in curves.train if name not in others))
     return tuple(name for name in named if name in curves.train and np.isfinite(curves.train[name]).any())
 
@@ -176,6 +187,11 @@ def parts_of(curves: Curves) -> tuple[str, ...]:
 def rates_of(curves: Curves) -> tuple[str, ...]:
     """Of RATES, those that the run has."""
     return tuple(name for name in RATES if name in curves.train and np.isfinite(curves.train[name]).any())
+
+
+def has_rewards(curves: Curves) -> bool:
+    """Whether the run prefers one answer to another."""
+    return "margin" in curves.train and bool(np.isfinite(curves.train["margin"]).any())
 
 
 def _losses(
@@ -212,6 +228,24 @@ def _rates(
         colour = f"series {number}" if alone and number else run.colour
         label = words[name] if alone else run.label
         lines.extend(_train(run, name, label, curves, curves.train.get(name), choices, colour))
+    return tuple(lines)
+
+
+def _rewards(
+    run: RunSpec, curves: Curves, choices: Choices, words: Mapping[str, str], *, alone: bool
+) -> tuple[Line, ...]:
+    """Of one run the margin and the two rewards that it parts, of several the margin of each; held out as dots on its line."""
+    lines: list[Line] = []
+    checks = curves.evaluations.get("student")
+    for number, name in enumerate(REWARDS if alone else REWARDS[:1]):
+        colour = f"series {number}" if alone and number else run.colour
+        label = words[name] if alone else run.label
+        lines.extend(_train(run, name, label, curves, curves.train.get(name), choices, colour))
+        if number == 0 and checks is not None and name in checks.metrics:
+            made = _checks(
+                run, f"held_out_{name}", words[f"held_out_{name}"], checks, checks.metrics[name], choices, colour
+            )
+            lines.extend(made if alone else [_unlabelled(line) for line in made])
     return tuple(lines)
 
 

@@ -31,7 +31,8 @@ ORDER = (
     "allocator",
     "other phases",
 )
-QUIET = {"process": "field_line", "teacher weights": "teacher"}
+SAME = {"adapter": "student weights"}  # what is learnt, under another name
+QUIET = {"process": "field_line", "teacher weights": "teacher", "weights": "teacher"}
 BAR_HEIGHT = 20
 
 
@@ -39,6 +40,7 @@ def part_colour(name: str) -> QColor:
     """A part's colour, the same in every run."""
     if name in QUIET:
         return theme.colour(QUIET[name])
+    name = SAME.get(name, name)
     number = ORDER.index(name) if name in ORDER else sum(name.encode())
     return QColor(theme.series_colour(number))
 

@@ -34,7 +34,7 @@ def value_at(plot: Plot, line: Line, at: float | None) -> str:
 
 def beside_title(plot: Plot, at: float | None) -> str:
     """The value of a small plot, or the values of its lines by their names."""
-    lines = plot.drawing.lines
+    lines = [line for line in plot.drawing.lines if not line.dots] or plot.drawing.lines
     if len(lines) == 1:
         return value_at(plot, lines[0], at)
     return " · ".join(f"{line.label} {value_at(plot, line, at)}" for line in lines)

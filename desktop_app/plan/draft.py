@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.distill import Builder, DistillRecipe
 from core.errors import Trouble
 from core.plan import Target, parse_amount
-from core.recipe import parse_recipe
+from core.recipe import Recipe, parse_recipe
 from core.shapes import Shape
 
 Kind = Literal["share", "size", "memory", "speed", "folder"]
@@ -172,26 +172,25 @@ def with_more(more: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     return kept if value == DEFAULTS[name] else {**kept, name: value}
 
 
-def field_problem(name: str, value: Any) -> str:
+def field_problem(name: str, value: Any, recipe: type[Recipe] = DistillRecipe) -> str:
     """Why a field of the recipe can't have this value, or nothing."""
-    info = DistillRecipe.model_fields.get(name)
-    if info is None:
-        return f"{name} is no setting of a distillation."
+    if name not in recipe.model_fields:
+        return f"{name} is no setting of this kind of run."
     try:
-        _adapter(name).validate_python(value)
+        _adapter(name, recipe).validate_python(value)
     except ValidationError as error:
         return f"{error.errors()[0]['msg']}."
     return ""
 
 
-def field_value(name: str, value: Any) -> Any:
+def field_value(name: str, value: Any, recipe: type[Recipe] = DistillRecipe) -> Any:
     """A value as the recipe keeps it: a list of a file becomes a tuple. It must be one that the field can have."""
-    return _adapter(name).validate_python(value)
+    return _adapter(name, recipe).validate_python(value)
 
 
 @cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    info = DistillRecipe.model_fields[name]
+def _adapter(name: str, recipe: type[Recipe]) -> TypeAdapter[Any]:
+    info = recipe.model_fields[name]
     constrained: Any = Annotated[info.annotation, info]
     return TypeAdapter(constrained)
 

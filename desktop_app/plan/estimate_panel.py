@@ -24,7 +24,7 @@ class EstimatePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.memory = MemoryBar()
-        self.time, self.disk, self.compared = _Line("time"), _Line("disk"), _Line("compare")
+        self.time, self.disk, self.compared = FigureLine("time"), FigureLine("disk"), FigureLine("compare")
         self.assumed = QLabel()
         self.assumed.setWordWrap(True)
         theme.set_role(self.assumed, "small")
@@ -112,7 +112,7 @@ class EstimatePanel(QWidget):
             self.measured.setText(why_not)
 
 
-class _Line:
+class FigureLine:
     """An icon, a figure, and its reason beneath in small."""
 
     def __init__(self, glyph: str) -> None:

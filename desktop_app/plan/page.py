@@ -45,6 +45,7 @@ from desktop_app.plan.law_panel import LawPanel
 from desktop_app.plan.measuring import Measuring, tidy
 from desktop_app.plan.pilot_dialog import PilotDialog
 from desktop_app.plan.planning import Measured, Planned, measure_key, problems_of, think
+from desktop_app.plan.switch import KindSwitch
 from desktop_app.plan.teacher import first_teacher
 from desktop_app.work import Latest, in_background
 
@@ -92,6 +93,7 @@ class PlanPage(Page):
     def _make_parts(self) -> None:
         self.title = QLabel(self.tr("Plan a student"))
         theme.set_role(self.title, "head")
+        self.switch = KindSwitch(self.context, "plan")
         self.status = QLabel()
         theme.set_role(self.status, "muted")
         self.open_recipe = button("", "open", "quiet")
@@ -111,6 +113,8 @@ class PlanPage(Page):
         header = QHBoxLayout()
         header.setSpacing(theme.SPACE)
         header.addWidget(self.title)
+        header.addSpacing(theme.SPACE)
+        header.addWidget(self.switch)
         header.addSpacing(theme.SPACE)
         header.addWidget(self.status)
         header.addStretch(1)
