@@ -24,6 +24,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from core import runs as run_folders
+from core.adapters import MergeAdapterRecipe
 from core.chain import LINKS, ChainRecipe
 from core.data.examples import recognise
 from core.data.shelf import DataSet, added_data, changing_data, data_key, data_made_by, data_row, data_set
@@ -36,6 +37,7 @@ from core.models import ModelEntry, entry_of, name_of, scan_folder, scan_hub_cac
 from core.recipe import Recipe
 from core.runs import RunFolder
 from core.state import History, State, state_of
+from core.tune import TuneRecipe
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -488,8 +490,8 @@ def _recipe_part(run: RunFolder) -> dict[str, Any]:
         "made_from": str(meta["made_from"]) if meta.get("made_from") else None,
         "tags": json.dumps([_text(str(tag)) for tag in _list(meta.get("tags"))]),
         "teacher": getattr(recipe, "teacher", None),
-        "student": asked.student if asked else None,
-        "out": asked.out if asked else None,
+        "student": asked.student if asked else recipe.model if isinstance(recipe, TuneRecipe) else None,
+        "out": asked.out if asked else recipe.out if isinstance(recipe, TuneRecipe | MergeAdapterRecipe) else None,
     }
 
 
@@ -497,7 +499,6 @@ def _history_part(run: RunFolder, history: History) -> dict[str, Any]:
     last = history.steps[-1] if history.steps else None
     plan = history.plan
     finished = history.said is State.FINISHED
-    student = run.artifacts / "student"
     return {
         "said": history.said,
         "started": history.started_at,
@@ -512,12 +513,23 @@ def _history_part(run: RunFolder, history: History) -> dict[str, Any]:
         "share": 1.0 if finished else history.share,
         "last_loss": last.total if last else None,
         "bits_per_byte": _bits_per_byte(history),
-        "model": str(student) if finished and student.is_dir() else None,
+        "model": _made_model(run, history) if finished else None,
         "failure": history.failure.what if history.failure else None,
         "size_bytes": run.size_bytes(),
         "spark": json.dumps(_spark(history)),
         "seconds_left": history.seconds_left(),
     }
+
+
+def _made_model(run: RunFolder, history: History) -> str | None:
+    """The folder of the model that a run made: in its own folder, or where a merge was told to put it."""
+    inside = next((path for name in ("student", "model") if (path := run.artifacts / name).is_dir()), None)
+    if inside is not None:
+        return str(inside)
+    made = history.results.get("model")  # of an evaluation it is the model that was measured
+    if not isinstance(made, str) or not Path(made).is_dir():
+        return None
+    return made if read_json(run.recipe_file).get("kind") in ("merge", "sweep") else None
 
 
 def _spark(history: History) -> list[float]:

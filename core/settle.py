@@ -82,7 +82,7 @@ def settle_any(recipe: Recipe) -> Recipe:
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 _MODELS, _LISTS_OF_MODELS = ("teacher", "model"), ("more_teachers",)
-_PATHS, _LISTS_OF_PATHS = ("cache", "out"), ("data",)
+_PATHS, _LISTS_OF_PATHS = ("cache", "out", "adapter"), ("data",)
 
 
 def beside(recipe: AnyRecipe, folder: Path) -> AnyRecipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -39,11 +39,16 @@ def preview(
     mapping: Mapping[str, str] | None = None,
     separator: str | None = None,
     context: int | None = None,
+    change: Callable[[Example], Example] = lambda row: row,
 ) -> list[Shown]:
-    """The first `count` rows of the data, quickly however big it is; a row that can't be read says so in its notes."""
+    """The first `count` rows of the data, quickly however big it is; a row that can't be read says so in its notes.
+
+    `change` is what is done to each row before the model sees it.
+    """
     refuse_unknown_fields(mapping)
     rows = islice(_rows(paths, count, mapping, separator), count)
-    return [shown for row in rows for shown in _shown(row, reader, context)]
+    changed = (row if isinstance(row, BadData) else change(row) for row in rows)
+    return [shown for row in changed for shown in _shown(row, reader, context)]
 
 
 def _rows(

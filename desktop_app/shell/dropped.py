@@ -11,9 +11,10 @@ MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors.index.js
 
 @dataclass
 class Dropped:
-    """`recipes` are files to be opened, `data` goes to the Data page, the rest is for the Models page to judge."""
+    """`recipes` are files to be opened, `merges` those of other tools for the Merge page, `data` goes to the Data page, the rest is for the Models page to judge."""
 
     recipes: list[Path] = field(default_factory=list)
+    merges: list[Path] = field(default_factory=list)
     models: list[Path] = field(default_factory=list)
     data: list[Path] = field(default_factory=list)
 
@@ -28,6 +29,8 @@ def sorted_drop(paths: Sequence[Path]) -> Dropped:
     for path in paths:
         if path.is_dir():
             (found.data if not scan_folder(path) and holds_data(path) else found.models).append(path)
+        elif path.suffix.lower() in (".yml", ".yaml"):
+            found.merges.append(path)
         elif path.suffix == ".json" and path.name not in MODEL_FILES and looks_like_recipe(path):
             found.recipes.append(path)
         else:

@@ -29,7 +29,8 @@ class Notifier(QObject):
         if before is None:  # what ended while there was no window is in the list
             return
         for row in rows:
-            if row.id in before and row.id not in self._alive and row.kind != "measure":
+            ended = row.id in before and row.id not in self._alive
+            if ended and row.kind != "measure" and row.id not in self._context.waited_for:
                 self._tell(row)
 
     def _tell(self, row: RunSummary) -> None:

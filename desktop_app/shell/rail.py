@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QFrame, QToolButton, QVBoxLayout, QW
 from desktop_app import theme
 from desktop_app.icons import icon
 
-WIDTH = 84
+WIDTH = 92
 
 
 class Rail(QFrame):

@@ -34,12 +34,14 @@ from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context, Message, Wish
 from desktop_app.forms.parts import paths_of
+from desktop_app.hub import connection
 from desktop_app.icons import icon
 from desktop_app.live import Picture
 from desktop_app.page import Page
 from desktop_app.shell.bottom_bar import BottomBar
 from desktop_app.shell.closing import ClosingQuestion
 from desktop_app.shell.command_palette import CommandPalette
+from desktop_app.shell.dropped import Dropped, sorted_drop
 from desktop_app.shell.message_bar import MessageBar
 from desktop_app.shell.notifier import Notifier
 from desktop_app.shell.rail import Rail
@@ -48,23 +50,31 @@ from desktop_app.work import in_background
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page lives: imported when it is opened. `heavy` ones wait for the libraries that draw charts."""
+    """Where a page lives: imported when it is opened. `heavy` ones wait for the libraries that draw charts.
+
+    `rail` is the page of the rail that it belongs to, for one that is not in the rail itself.
+    """
 
     module: str
     page: str
     heavy: bool = False
+    rail: str = ""
 
 
 PLACES = {
     "plan": Place("desktop_app.plan.page", "PlanPage"),
+    "tune": Place("desktop_app.tune.page", "TunePage", rail="plan"),
+    "data": Place("desktop_app.data.page", "DataPage"),
     "models": Place("desktop_app.models.page", "ModelsPage"),
+    "hub": Place("desktop_app.hub.page", "HubPage", rail="models"),
     "runs": Place("desktop_app.runs.page", "RunsPage", heavy=True),
+    "compare": Place("desktop_app.compare.page", "ComparePage", heavy=True),
+    "merge": Place("desktop_app.merge.page", "MergePage"),
+    "chat": Place("desktop_app.chat.page", "ChatPage"),
     "settings": Place("desktop_app.settings_page", "SettingsPage"),
     "welcome": Place("desktop_app.welcome", "WelcomePage"),
 }
-
-
-MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors.index.json")
+RECIPE_PAGES = {"distill": "plan", "tune": "tune", "merge": "merge", "sweep": "merge"}  # by kind
 
 
 class Window(QMainWindow):
@@ -75,6 +85,7 @@ class Window(QMainWindow):
     def __init__(self, home: Home, heavy_ready: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
         self.context = Context(home, self, heavy_ready)
+        connection.apply(self.context.settings)
         self._pages: dict[str, Page] = {}
         self._name = ""
         self._wish: Wish | None = None  # of a page that waits for its libraries
@@ -84,7 +95,15 @@ class Window(QMainWindow):
         self._notice = ""
         self._finished: set[str] = set()
         self.rail = Rail(
-            [("plan", self.tr("Plan")), ("models", self.tr("Models")), ("runs", self.tr("Runs"))],
+            [
+                ("plan", self.tr("Plan")),
+                ("data", self.tr("Data")),
+                ("models", self.tr("Models")),
+                ("runs", self.tr("Runs")),
+                ("compare", self.tr("Compare")),
+                ("merge", self.tr("Merge")),
+                ("chat", self.tr("Chat")),
+            ],
             [("settings", self.tr("Settings"))],
         )
         self.messages = MessageBar()
@@ -149,7 +168,7 @@ class Window(QMainWindow):
         """Go to a page; one that needs the chart libraries comes when they are loaded."""
         if wish.page not in PLACES:
             raise KeyError(f"there is no page {wish.page}")
-        self.rail.show_page(wish.page)
+        self.rail.show_page(PLACES[wish.page].rail or wish.page)
         self._wish = wish
         self._try_wish()
 
@@ -227,11 +246,11 @@ class Window(QMainWindow):
         self.open(Wish("plan", {"teacher": folder}))
 
     def open_recipe_file(self, file: Path) -> None:
-        """Show the recipe of a file on the Plan page; its relative paths are read from where it lies."""
+        """Show the recipe of a file on the page of its kind; its relative paths are read from where it lies."""
 
         def show(recipe: Any) -> None:
             self.context.settings.greeted = True
-            self.open(Wish("plan", {"recipe": recipe}))
+            self.open(Wish(RECIPE_PAGES[recipe.kind], {"recipe": recipe}))
 
         in_background(self, lambda: _read_recipe(file), show, self.context.trouble)
 
@@ -240,14 +259,19 @@ class Window(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        """What no page took: a recipe file is opened, everything else is for the Models page to judge."""
-        paths = paths_of(event.mimeData())
-        recipes = [path for path in paths if path.suffix == ".json" and path.name not in MODEL_FILES]
-        if recipes:
-            self.open_recipe_file(recipes[0])
-        elif paths:
-            self.open(Wish("models", {"dropped": tuple(paths)}))
+        """What no page took: a recipe file is opened, data go to the Data page, everything else is for the Models page to judge."""
+        if paths := paths_of(event.mimeData()):
+            in_background(self, lambda: sorted_drop(paths), self._take_drop, self.context.trouble)
         event.acceptProposedAction()
+
+    def _take_drop(self, found: Dropped) -> None:
+        if found.recipes:
+            self.open_recipe_file(found.recipes[0])
+        if found.merges:
+            self.open(Wish("merge", {"file": found.merges[0]}))
+        for page, paths in (("models", found.models), ("data", found.data)):
+            if paths:
+                self.open(Wish(page, {"dropped": tuple(paths)}))
 
     def stop_run(self, run_id: str) -> None:
         """Stop and keep: a checkpoint is saved, and the run can be resumed."""
@@ -270,8 +294,13 @@ class Window(QMainWindow):
     def _own_commands(self) -> list[Command]:
         return [
             Command("go.plan", self.tr("Go to Plan"), lambda: self.open(Wish("plan")), "plan", "Ctrl+1"),
-            Command("go.models", self.tr("Go to Models"), lambda: self.open(Wish("models")), "models", "Ctrl+2"),
-            Command("go.runs", self.tr("Go to Runs"), lambda: self.open(Wish("runs")), "runs", "Ctrl+3"),
+            Command("go.tune", self.tr("Go to Tune"), lambda: self.open(Wish("tune")), "tune", "Ctrl+Shift+1"),
+            Command("go.data", self.tr("Go to Data"), lambda: self.open(Wish("data")), "data", "Ctrl+2"),
+            Command("go.models", self.tr("Go to Models"), lambda: self.open(Wish("models")), "models", "Ctrl+3"),
+            Command("go.runs", self.tr("Go to Runs"), lambda: self.open(Wish("runs")), "runs", "Ctrl+4"),
+            Command("go.compare", self.tr("Go to Compare"), lambda: self.open(Wish("compare")), "compare", "Ctrl+5"),
+            Command("go.merge", self.tr("Go to Merge"), lambda: self.open(Wish("merge")), "merge", "Ctrl+6"),
+            Command("go.chat", self.tr("Go to Chat"), lambda: self.open(Wish("chat")), "chat", "Ctrl+7"),
             Command("go.settings", self.tr("Open settings"), lambda: self.open(Wish("settings")), "settings", "Ctrl+,"),
             Command("sample", self.tr("Distill the sample"), self.distill_sample, "distill"),
             Command(
@@ -470,15 +499,14 @@ def _has_runs(home: Home) -> bool:
 
 
 def _read_recipe(file: Path) -> Any:
-    from core.distill import DistillRecipe
     from core.errors import BadRecipe
     from core.plan import beside
     from core.recipe import read_recipe
 
     recipe = read_recipe(file)
-    if not isinstance(recipe, DistillRecipe):
+    if recipe.kind not in RECIPE_PAGES:
         raise BadRecipe(
-            f"{file} is a recipe of the kind {recipe.kind}; the window opens those of a distillation.",
+            f"{file} is a recipe of the kind {recipe.kind}; the window opens those of a distillation, a tuning or a merge.",
             f"`stillroom {recipe.kind} --help` tells how to run it.",
         )
     return beside(recipe, file.absolute().parent)
