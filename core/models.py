@@ -68,6 +68,7 @@ class Lineage(BaseModel):
 
     run: str
     teacher: LineageTeacher | None = None
+    base: LineageTeacher | None = None  # what was tuned, or merged with adapters; its fingerprint is of the weights
     data: Any = None
     created: str | None = None  # ISO 8601
     scores: dict[str, Any] = Field(default_factory=dict)
@@ -361,6 +362,20 @@ def _check_extent(file: Path, tensors: Mapping[str, TensorHeader], data_bytes: i
 
 def _corrupt(file: Path, why: str) -> BadModel:
     return BadModel(f"{file} is corrupt: {why}.", "Download or copy it again.")
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The safetensors files of a model or adapter. Raises BadModel when they are missing."""
+    return sorted(_weight_files(path, "model" if (path / "config.json").is_file() else "adapter_model"))
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The dimensions of every tensor in the weight files of a model or adapter, by name.
+
+    Raises BadModel when they are missing or corrupt.
+    """
+    stem = "model" if (path / "config.json").is_file() else "adapter_model"
+    return {name: tensor.shape for name, tensor in _Weights(path, _weight_files(path, stem)).tensors.items()}
 
 
 def _weight_files(path: Path, stem: str) -> dict[Path, set[str] | None]:

@@ -24,11 +24,20 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+import core.adapters
 import core.cache
 import core.chain
 import core.distill
 import core.evaluate
+import core.export
+import core.fetch
+import core.judge
 import core.measure
+import core.merge.run
+import core.prepare
+import core.survey
+import core.sweep
+import core.tune
 import core.write
 from core.errors import RunTrouble
 from core.files import read_json, sync_folder, write_json, write_text
@@ -46,8 +55,17 @@ RECIPE_KINDS = (
     core.chain.ChainRecipe,
     core.cache.CacheRecipe,
     core.evaluate.EvaluateRecipe,
+    core.judge.JudgeRecipe,
     core.measure.MeasureRecipe,
+    core.merge.run.MergeRecipe,
+    core.sweep.SweepRecipe,
     core.write.WriteRecipe,
+    core.survey.SurveyRecipe,
+    core.prepare.PrepareRecipe,
+    core.fetch.FetchRecipe,
+    core.export.ExportRecipe,
+    core.tune.TuneRecipe,
+    core.adapters.MergeAdapterRecipe,
 )
 
 

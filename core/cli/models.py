@@ -6,9 +6,16 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from core import absmax
+from core.adapters import MergeAdapterRecipe, trouble_with_base
 from core.cli import FINISHED, home_of
+from core.cli.flags import absolute
+from core.cli.hub import ACTIONS as HUB_ACTIONS
+from core.cli.hub import hub_arguments, hub_command
 from core.cli.output import Output
+from core.cli.start import start
 from core.devices import default_device, devices
 from core.errors import Trouble
 from core.library import Ancestor, Library
@@ -21,6 +28,9 @@ def inspect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-remote-code", action="store_true", help="look at a model that runs code of its own, too"
     )
+    parser.add_argument(
+        "--absmax", choices=("row", "tensor"), help="what int8 with one scale a row or tensor would do to each matrix"
+    )
 
 
 def inspect_command(arguments: argparse.Namespace, output: Output) -> int:
@@ -28,13 +38,35 @@ def inspect_command(arguments: argparse.Namespace, output: Output) -> int:
     output.table(["", str(info.path)], [[name, value] for name, value in _facts(info) if value])
     for problem in info.problems:
         output.say(f"Note: {problem}")
+    trouble = trouble_with_base(info.path) if info.is_adapter else None
+    if trouble:
+        output.say(f"Note: {trouble}")
     ancestors = _ancestors(info, arguments, output) if info.lineage else []
     for depth, link in enumerate(ancestors):
         size = f" ({count_text(link.parameters)})" if link.parameters else ""
         made = f", made by run {link.run}{'' if link.run_known else ' (not in this data folder)'}" if link.run else ""
         output.say(f"{'  ' * depth}{'learnt from ' if depth else ''}{link.name}{size}{made}")
-    output.result({**info.model_dump(mode="json"), "ancestors": [asdict(link) for link in ancestors]})
+    facts = {**info.model_dump(mode="json"), "ancestors": [asdict(link) for link in ancestors]}
+    rounded = {"absmax": _absmax(info, arguments.absmax, output)} if arguments.absmax else {}
+    output.result(facts | ({"base_trouble": trouble} if info.is_adapter else {}) | rounded)
     return FINISHED
+
+
+def _absmax(info: ModelInfo, per: absmax.Per, output: Output) -> dict[str, Any]:
+    """What rounding to bytes would do, tensor by tensor."""
+    looks = list(absmax.look(info.path, per))
+    whole = absmax.summary(looks, info.path)
+    rows = [
+        [f"{one.relative_error:.2%}", f"{one.largest_error:.2g}", f"{one.largest:.3g}", f"{one.zeroed:.1%}", one.name]
+        for one in looks
+    ]
+    head = ["error", "largest error", "largest", "to zero"]
+    output.table([*head, "tensor"], rows, right=head)
+    output.say(
+        f"int8 with a scale for each {per}: {bytes_text(whole.bytes_before)} of matrices become {bytes_text(whole.bytes_after)}, "
+        f"{bytes_text(whole.kept_bytes)} stay; the relative error is {whole.relative_error:.2%}, largest in {whole.worst}."
+    )
+    return {"per": per, "summary": asdict(whole), "tensors": [asdict(one) for one in looks]}
 
 
 def _ancestors(info: ModelInfo, arguments: argparse.Namespace, output: Output) -> list[Ancestor]:
@@ -79,18 +111,70 @@ def _facts(info: ModelInfo) -> Iterator[tuple[str, str]]:
     yield "adapter for", info.base_model or ""
     if info.lineage:
         teacher = f" from {info.lineage.teacher.path}" if info.lineage.teacher else ""
-        yield "made by", f"run {info.lineage.run}{teacher}"
+        base = f", tuned from {info.lineage.base.path}" if info.lineage.base else ""
+        yield "made by", f"run {info.lineage.run}{teacher}{base}"
 
 
 def models_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List the models at hand, or change which folders are searched for them."
+    parser.description = (
+        "List the models at hand, change which folders are searched for them, or fetch models from the Hub."
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions")
     actions.add_parser("list", help="list the models at hand (the default)")
     for name, text in (("add", "search this folder, too"), ("forget", "search it no longer; its files stay")):
         actions.add_parser(name, help=text).add_argument("path", metavar="FOLDER")
+    hub_arguments(actions)
+    _merge_arguments(actions.add_parser("merge-adapter", help="merge adapters into their base, exactly"))
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Merge an adapter, or a stack of them, into its base: W + scale * delta, computed in float64 and written in float32."
+    parser.add_argument("adapter", metavar="ADAPTER", help="the adapter's folder")
+    parser.add_argument("out", metavar="OUT", help="where the merged model is written")
+    parser.add_argument("--base", metavar="DIR", help="the base, if it is not where the adapter says")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="how much the adapter counts [1]")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="DIR[=X]",
+        help="a further adapter of the same base, and its scale",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "float16", "base"),
+        default="float32",
+        help="of the file; all but float32 round what was learnt [float32]",
+    )
+    parser.add_argument("--allow-remote-code", action="store_true", help="read a base that brings code of its own, too")
+
+
+def _merge_adapter(arguments: argparse.Namespace, output: Output) -> int:
+    stack = [(absolute(arguments.adapter), arguments.scale)]
+    for each in arguments.also:
+        folder, equals, scale = each.rpartition("=")
+        try:
+            stack.append((absolute(folder), float(scale)) if equals else (absolute(each), 1.0))
+        except ValueError as error:
+            raise Trouble(f"--also {each}: {scale!r} is no number.", "Write it like --also ./adapter=0.5.") from error
+    recipe = MergeAdapterRecipe(
+        adapters=tuple(folder for folder, _ in stack),
+        scales=tuple(scale for _, scale in stack),
+        base=str(resolve_model(arguments.base)) if arguments.base else None,
+        out=absolute(arguments.out),
+        save_precision=arguments.precision,
+        allow_remote_code=arguments.allow_remote_code,
+        device="cpu",
+        share_device=True,
+    )
+    return start(home_of(arguments), recipe.check(), output, detach=False)
 
 
 def models_command(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.action == "merge-adapter":
+        return _merge_adapter(arguments, output)
+    if arguments.action in HUB_ACTIONS:
+        return hub_command(arguments, output)
     with Library(home_of(arguments)) as library:
         if library.notice:
             output.note(library.notice)
