@@ -20,3 +20,4 @@ class Command:
     icon: str = ""
     shortcut: str = ""  # as QKeySequence reads it: "Ctrl+Return"
     why_not: Callable[[], str] = _always
+    words: Callable[[], str] | None = None  # what its button says, where that depends on what is picked

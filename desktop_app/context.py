@@ -55,6 +55,7 @@ class Context(QObject):
         self.settings = Settings(home, self)
         self.live = LiveRuns(home, self)
         self.shelf = Shelf(home, self)
+        self.waited_for: set[str] = set()  # runs whose end a dialog shows itself: nothing more is said of it
 
     def say(
         self,

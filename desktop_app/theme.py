@@ -25,7 +25,8 @@ Scheme = Literal["system", "light", "dark"]
 Role = Literal[
     "small", "muted", "title", "head", "display", "mono", "good", "warning", "error",  # of labels
     "primary", "quiet", "danger", "chip",  # of buttons
-    "card", "bar", "rail",  # of frames
+    "card", "bar", "rail", "said_card", "rule",  # of frames
+    "said",  # of text that is read as part of the page
 ]  # fmt: skip
 
 
@@ -213,6 +214,9 @@ def _base(of: Colours) -> str:
         font-size: {SMALL}px; }}
 
     QFrame[role="card"] {{ background: {of.surface}; border: 1px solid {of.line}; border-radius: {RADIUS}px; }}
+    QFrame[role="card"][chosen="true"] {{ border-color: {of.accent}; background: {of.selected}; }}
+    QFrame[role="said_card"] {{ background: {of.raised}; border: none; border-radius: {RADIUS}px; }}
+    QFrame[role="rule"] {{ background: {of.line}; border: none; }}
     QFrame[role="bar"] {{ background: {of.surface}; border: none; border-top: 1px solid {of.line}; }}
     QFrame[role="rail"] {{ background: {of.surface}; border: none; border-right: 1px solid {of.line}; }}
     """
@@ -257,6 +261,8 @@ def _fields(of: Colours) -> str:
         selection-background-color: {of.accent}; selection-color: {of.on_accent}; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
         border: 2px solid {of.accent}; padding: 4px 7px; }}
+    QTextEdit[role="said"] {{ background: transparent; border: 1px solid transparent; padding: 0; min-height: 0; }}
+    QTextEdit[role="said"]:focus {{ border: 1px solid {of.accent}; padding: 0; }}
     QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ background: {of.ground}; color: {of.muted};
         border-color: {of.line}; }}
     QLineEdit[problem="true"], QComboBox[problem="true"], QAbstractSpinBox[problem="true"],

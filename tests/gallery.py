@@ -133,6 +133,8 @@ def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
 @contextmanager
 def homes() -> Iterator[dict[str, Any]]:
     """An empty data folder, one with runs of every kind (one of them alive), and one that has gone."""
+    import made_up_data
+    import made_up_merges
     from filelock import FileLock
     from made_up import Alive, a_model, fake_run
 
@@ -173,6 +175,10 @@ def homes() -> Iterator[dict[str, Any]]:
             home, name="stories-2M → 0.4x (prune)", steps=164, planned=400, student_parameters=800_000, **fields
         )
         stack.callback(alive.release)
+        made_up_data.files(Path(folder) / "data", ARABIC)
+        made_up_data.survey_run(home, Path(folder) / "data" / "chats.json", small)
+        made_up_data.prepare_run(home, Path(folder) / "data")
+        _tunings(home, Path(folder), small)
         shelf = Path(folder) / "models"
         a_model(shelf / "my stories ü", hidden_size=64)
         (a_model(shelf / LONG) / "model.safetensors").write_bytes(b"torn")
@@ -182,12 +188,26 @@ def homes() -> Iterator[dict[str, Any]]:
         (empty.root / "window.ini").write_text("[General]\ngreeted=true\n")
         assert small.is_dir()
         lessons = _lessons(Path(folder), teacher)
-        yield {"full": home, "empty": empty, "lessons": lessons}
+        merges = made_up_merges.data_folder(Path(folder), LONG)
+        yield {"full": home, "empty": empty, "lessons": lessons, "merges": merges}
+
+
+def _tunings(home: Any, folder: Path, base: Path) -> None:
+    """Tunings of both kinds, adapters of the sample's smallest model, and one whose base has changed."""
+    import made_up_tune as made
+
+    persona, pairs = made.persona_file(folder / "persona.json"), made.pairs_file(folder / "pairs.json")
+    said = {"persona_name": "Ada", "persona_author": "the house", "epochs": 20.0}
+    made.tune_run(home, base, persona, name="Ada, an assistant", preset="persona", **said)
+    made.tune_run(home, base, pairs, name="polite answers preferred", objective="dpo", epochs=1.0)
+    made.an_adapter(folder / "models" / "politeness", base)
+    made.an_adapter(folder / "models" / "of a base that has changed", base, fingerprint="0" * 16)
 
 
 def _lessons(folder: Path, teacher: Path) -> Any:
     """A data folder with caches that fit the sample's plan and some that don't, and with runs of every other kind."""
     import made_up
+    import made_up_exports
     import made_up_lessons as made
 
     import resources.sample
@@ -210,6 +230,8 @@ def _lessons(folder: Path, teacher: Path) -> Any:
     made.write_run(home)
     made.chain_run(home)
     made.lesson_run(home, name="its own words", source="on-policy", objective="reverse_kl", samples=True, steps=120)
+    made_up_exports.export_run(home, teacher)
+    made_up_exports.export_run(home, teacher, name="an export that ran on", state="failed")
     kept = (str(whole), FOUND_AGAIN)
     made.lesson_run(home, name="from kept answers", source="cache", cache=kept, processes=2, launch="accelerate")
     made.a_pilot(home, folder / "shelf")
@@ -248,6 +270,18 @@ def scenes() -> list[Scene]:
         Scene("plan-teachers", "full", _several_teachers),
         Scene("plan-chain", "full", lambda w: _lesson(w, seconds=3.0, student="0.08x", tokens=400_000)),
         Scene("plan-pilot", "full", _pilot),
+        Scene("tune-loading", "full", _tune_loading),
+        Scene("tune-empty", "empty", lambda w: _open(w, "tune", seconds=2.0)),
+        Scene("tune-full", "full", _tune),
+        Scene("tune-preview", "full", lambda w: _tune(w, at="preview")),
+        Scene("tune-purpose", "full", lambda w: _tune(w, at="purpose")),
+        Scene("tune-method", "full", lambda w: _tune(w, at="method")),
+        Scene("tune-more", "full", lambda w: _tune(w, at="more")),
+        Scene("tune-pairs", "full", lambda w: _tune(w, "pairs.json", at="preview")),
+        Scene("tune-problems", "full", _tune_problems),
+        Scene("tune-rtl", "full", lambda w: _tune(w, at="purpose"), right_to_left=True),
+        Scene("runs-tuned", "full", lambda w: _open_run(w, "Ada, an assistant")),
+        Scene("runs-preferred", "full", lambda w: _open_run(w, "polite answers preferred")),
         Scene("runs-empty", "empty", lambda w: _open(w, "runs")),
         Scene("runs-loading", "full", lambda w: _open(w, "runs", start=False)),
         Scene("runs-alive", "full", lambda w: _open_run(w, "stories-2M → 0.4x (prune)")),
@@ -264,15 +298,89 @@ def scenes() -> list[Scene]:
         Scene("runs-cache", "lessons", lambda w: _open_run(w, "answers of stories-5M on stories.txt")),
         Scene("runs-written", "lessons", lambda w: _open_run(w, "stories-5M writes after stories.txt")),
         Scene("runs-launch", "lessons", _launch),
+        Scene("data-empty", "empty", lambda w: _open(w, "data")),
+        Scene("data-loading", "full", _data_loading),
+        Scene("data-full", "full", lambda w: _open_data(w, "chats.json", model="stories-2M")),
+        Scene("data-columns", "full", lambda w: _open_data(w, "Fragen.csv")),
+        Scene("data-broken-line", "full", lambda w: _open_data(w, "torn.jsonl")),
+        Scene("data-unread", "full", lambda w: _open_data(w, "latin.txt")),
+        Scene("data-statistics", "full", lambda w: _open_data(w, "chats.json", area="statistics")),
+        Scene("data-no-statistics", "full", lambda w: _open_data(w, "Fragen.csv", area="statistics")),
+        Scene("data-prepare", "full", _prepare),
+        Scene("data-hub", "full", _hub),
+        Scene("data-rtl", "full", lambda w: _open_data(w, f"{ARABIC}.jsonl"), right_to_left=True),
+        Scene("data-trouble", "full", _data_trouble),
+        Scene("runs-survey", "full", lambda w: _open_run(w, "survey of chats.json")),
+        Scene("runs-prepared", "full", lambda w: _open_run(w, "chats and questions, mixed")),
         Scene("models-loading", "full", lambda w: _open(w, "models", start=False)),
         Scene("models-full", "full", lambda w: _open_model(w, "stories-2M")),
         Scene("models-broken", "full", lambda w: _open_model(w, LONG)),
+        Scene("models-adapter", "full", lambda w: _open_model(w, "politeness")),
+        Scene("models-orphan", "full", lambda w: _open_model(w, "of a base that has changed")),
+        Scene("models-merge-adapter", "full", _merge_adapter),
         Scene("models-rtl", "full", lambda w: _open_model(w, "my stories ü"), right_to_left=True),
+        Scene("export-dialog", "full", _export),
+        Scene("export-problems", "full", lambda w: _export(w, target="ollama", out="/etc", push="no name")),
+        Scene("export-rtl", "full", _export, right_to_left=True),
+        Scene("export-rounding", "full", _rounding),
+        Scene("runs-exported", "lessons", lambda w: _open_run(w, "stories-2M as gguf q8_0")),
+        Scene("runs-export-failed", "lessons", lambda w: _open_run(w, "an export that ran on")),
+        Scene("hub-first", "empty", lambda w: _open(w, "hub", student=60_000_000, seconds=1.5)),
+        Scene("hub-found", "full", _hub_page),
+        Scene("hub-gated", "full", lambda w: _hub_page(w, "them/gated")),
+        Scene("hub-none", "full", lambda w: _hub_page(w, text="no such model")),
+        Scene("hub-unreachable", "full", lambda w: _hub_page(w, text="pythia", reached=False)),
+        Scene("hub-rtl", "full", _hub_page, right_to_left=True),
         Scene("caches-empty", "empty", lambda w: _open(w, "models", cache=Path("none"))),
         Scene("caches-full", "lessons", lambda w: _open_cache(w, "stories-2M-1b2c3d4e-k50-9f8e7d6c")),
         Scene("caches-unfinished", "lessons", lambda w: _open_cache(w, UNFINISHED_CACHE)),
         Scene("caches-broken", "lessons", lambda w: _open_cache(w, LONG[:80].replace(",", "").replace(" ", "-"))),
+        Scene("merge-empty", "empty", lambda w: _open(w, "merge")),
+        Scene("merge-loading", "full", lambda w: _open(w, "merge", start=False)),
+        Scene("merge-tree", "merges", _merge_tree),
+        Scene("merge-misfit", "merges", lambda w: _merge(w, "tales", "wide")),
+        Scene("merge-unfinished", "merges", lambda w: _merge(w, "tales")),
+        Scene("merge-recipe", "merges", _merge_recipe),
+        Scene("merge-sweep", "merges", lambda w: _merge_sweep(w)),
+        Scene("merge-sweep-empty", "full", lambda w: _merge_sweep(w, "empty")),
+        Scene("merge-rtl", "merges", _merge_tree, right_to_left=True),
+        Scene("runs-merge", "merges", lambda w: _open_run(w, "tales and songs, half and half")),
+        Scene("runs-sweep-map", "merges", lambda w: _open_run(w, "songs over density and weight")),
+        Scene("chat-empty", "empty", lambda w: _open(w, "chat")),
+        Scene("chat-loading", "full", lambda w: _open(w, "chat", start=False)),
+        Scene("chat-models-loading", "full", lambda w: _chat(w, loads=False)),
+        Scene("chat-full", "full", lambda w: _chat(w, ("What is copper?", "Show me code that greets."))),
+        Scene("chat-four", "full", lambda w: _chat(w, ("What is copper?",), columns=4)),
+        Scene("chat-settings", "full", _chat_settings),
+        Scene("chat-writing", "full", lambda w: _chat(w, ("What is copper?",), holds=True)),
+        Scene("chat-blind", "full", lambda w: _chat(w, ("What is copper?",), blind=True)),
+        Scene("chat-died", "full", _chat_died),
+        Scene("chat-failed", "full", lambda w: _chat(w, ("What is copper?",), broken=frozenset({"stories-0.8M"}))),
+        Scene("chat-long", "full", lambda w: _chat(w, (LONG, ARABIC), long=True)),
+        Scene("chat-rtl", "full", lambda w: _chat(w, ("What is copper?", ARABIC)), right_to_left=True),
+        Scene("compare-empty", "empty", lambda w: _open(w, "compare")),
+        Scene("compare-loading", "full", _compare_loading),
+        Scene("compare-full", "full", _compare),
+        Scene("compare-retention", "full", lambda w: _compare(w).scores.scale.option("retention").click()),
+        Scene("compare-growing", "full", _compare_growing),
+        Scene("compare-few", "full", lambda w: _compare(w, few=True)),
+        Scene("compare-quality", "full", lambda w: _compare(w).tabs.setCurrentIndex(1)),
+        Scene("compare-curves", "full", _compare_curves),
+        Scene("compare-settings", "full", lambda w: _compare_runs(w).tabs.setCurrentIndex(3)),
+        Scene("compare-samples", "full", lambda w: _compare_runs(w).tabs.setCurrentIndex(4)),
+        Scene("compare-trouble", "full", _compare_trouble),
+        Scene("compare-rtl", "full", _compare, right_to_left=True),
+        Scene("compare-leaderboard", "full", lambda w: _compare_area(w, "leaderboard")),
+        Scene("compare-specialised", "full", lambda w: _compare_area(w, "leaderboard").leaderboard.view.option("abilities").click()),
+        Scene("compare-leaderboard-empty", "empty", lambda w: _compare_area(w, "leaderboard")),
+        Scene("compare-judged", "full", lambda w: _compare_area(w, "judged")),
+        Scene("compare-judged-empty", "empty", lambda w: _compare_area(w, "judged")),
+        Scene("compare-picking", "full", _compare_picking),
+        Scene("compare-evaluate", "full", _compare_evaluate),
+        Scene("compare-judge", "full", _compare_judge),
+        Scene("runs-evaluated", "full", _runs_evaluated),
         Scene("settings", "full", lambda w: _open(w, "settings", seconds=2.0)),
+        Scene("settings-hub", "full", lambda w: _open(w, "settings", part="hub", seconds=2.0)),
         Scene("message", "full", _message),
         Scene("palette", "full", _palette),
         Scene("about", "full", _about),
@@ -313,6 +421,78 @@ def _open_model(window: Any, name: str) -> None:
     _open(window, "models", model=entry.path, seconds=1.0)
 
 
+def _open_data(window: Any, name: str, *, area: str = "rows", model: str = "") -> Any:
+    """The Data page with the made-up files on it and one of them picked; the page."""
+    from desktop_app.data.page import DataPage
+    from desktop_app.data.reading import View
+
+    _open(window, "data")
+    page = window.findChild(DataPage)
+    files = sorted((window.context.home.root.parent / "data").iterdir())
+    added: list[Any] = []
+    page.sets.added.connect(added.append)
+    page.add_paths(files)
+    wait(15.0, lambda: bool(added))
+    entry = next((entry for entry in window.context.shelf.entries if entry.name == model), None)
+    page.detail.preview.view_changed.emit(View(entry.path, "chatml") if entry is not None else View())
+    picked = next(entry.path for entry in page.sets.entries if entry.name == name)
+    page.view.pick(picked)
+    wait(10.0, lambda: page.glimpse is not None and page.glimpse.path == picked)
+    page.detail.show_area(area)
+    wait(1.5, lambda: area == "statistics" and page.detail.statistics.survey() is not None)
+    return page
+
+
+def _data_loading(window: Any) -> None:
+    from desktop_app.data.page import DataPage
+
+    _open(window, "data", start=False, seconds=0.0)
+    page = window.findChild(DataPage)
+    page.sets.loaded, page.sets.entries = False, []
+    page.sets._latest.drop()
+    page.sets.changed.emit()
+
+
+def _data_trouble(window: Any) -> None:
+    from core.errors import LibraryTrouble
+    from desktop_app.data.page import DataPage
+
+    _data_loading(window)
+    where = window.context.home.data_sets
+    trouble = LibraryTrouble(
+        f"{where} can't be read: Expecting value.", "Mend it, or remove it and add the data again."
+    )
+    window.findChild(DataPage).sets.troubled.emit(trouble)
+
+
+def _prepare(window: Any) -> None:
+    import made_up_data
+
+    from desktop_app.data.preparing import PrepareDialog
+
+    page = _open_data(window, "chats.json")
+    page.view.pick_all([entry.path for entry in page.sets.entries if entry.name in ("chats.json", "torn.jsonl")])
+    page.detail.buttons[2].click()
+    wait(1.0)
+    dialog = page.findChild(PrepareDialog)
+    dialog.how.option("shares").click()
+    dialog.keep.setText("(")
+    dialog.effect.show_results(made_up_data.prepared())
+    wait(1.0)
+    _centre(dialog, window)
+
+
+def _hub(window: Any) -> None:
+    from desktop_app.data.fetching import FetchDialog
+
+    page = _open_data(window, "chats.json")
+    page.fetch.click()
+    wait(0.5)
+    dialog = page.findChild(FetchDialog)
+    dialog.name.setText("no name at all")
+    _centre(dialog, window)
+
+
 def _plan_with_problems(window: Any) -> None:
     from core.distill import DistillRecipe
 
@@ -333,6 +513,56 @@ def _lesson(window: Any, *, seconds: float = 2.0, **changes: Any) -> Any:
     if {"custom", "source"} & changes.keys():
         _scroll_to(page.form.objective.source if "source" in changes else page.form.objective)
     return page
+
+
+def _tune(window: Any, data: str = "persona.json", *, at: str = "") -> Any:
+    """A tuning of the sample's smallest model, scrolled to a part of the form; the page."""
+    from desktop_app.tune.draft import Draft
+
+    _open(window, "tune", seconds=0.5)
+    page, folder = window.page(), window.context.home.root.parent
+    base = next(entry.path for entry in window.context.shelf.entries if entry.name == "stories-0.8M")
+    draft = Draft(str(base), data=(str(folder / data),))
+    if data == "persona.json":
+        draft = draft.for_purpose("persona").changed({"persona_name": "Ada", "persona_author": "the house"})
+    page.set_draft(draft)
+    wait(15.0, page._settled)
+    form = page.form
+    if at == "more":
+        form.more_settings.open()
+        form.more.build_all()
+        wait(0.5)
+    parts = {"preview": form.data.template_field, "purpose": form.purpose, "method": form.method, "more": form.more}
+    if at:
+        _scroll_to(parts[at])
+    return page
+
+
+def _tune_loading(window: Any) -> None:
+    window.context.shelf.refresh = lambda: None  # as long as it takes
+    _open(window, "tune", start=False)
+
+
+def _tune_problems(window: Any) -> None:
+    from desktop_app.tune.draft import Draft
+
+    page = _tune(window)
+    base = next(entry.path for entry in window.context.shelf.entries if entry.name == "of a base that has changed")
+    torn = window.context.home.root.parent / "data" / "latin.txt"
+    page.set_draft(Draft(str(base), data=(str(torn),)).changed({"rank": 0}))
+    wait(15.0, page._settled)
+
+
+def _merge_adapter(window: Any) -> None:
+    from desktop_app.models.merging import MergeDialog
+    from desktop_app.models.page import ModelsPage
+
+    _open_model(window, "politeness")
+    page = window.findChild(ModelsPage)
+    wait(5.0, lambda: page.facts is not None and page.facts.adapter is not None)
+    page._run("models.merge")
+    wait(5.0, lambda: page.findChild(MergeDialog) is not None)
+    _centre(page.findChild(MergeDialog), window)
 
 
 def _scroll_to(widget: Any) -> None:
@@ -403,6 +633,253 @@ def _own_words(window: Any) -> None:
 
 def _open_cache(window: Any, name: str) -> None:
     _open(window, "models", cache=window.context.home.caches / name, seconds=1.0)
+
+
+def _chat(window: Any, said: tuple[str, ...] = (), *, columns: int = 2, blind: bool = False, **ways: Any) -> Any:
+    """A conversation with models that are made up, over an engine that is, too."""
+    import chat_stand_in as made
+
+    from core import speaker
+    from core.plan import sample_teachers
+
+    long = ways.pop("long", False)
+    answer = (lambda column: f"{LONG} {ARABIC}\n\n" * 4) if long else made.an_answer
+    fields = {"answers": staticmethod(answer), "templates": dict.fromkeys(made.CHATTING, made.TEMPLATE), **ways}
+    speaker.Speaker = type("Scene", (made.StandIn,), fields)  # type: ignore[misc]
+    family = [str(_sample(sample_teachers(), size)) for size in ("2M", "0.8M", "5M")]
+    _open(window, "chat", models=([*family, family[0]])[:columns], seconds=1.2)
+    page = window.page()
+    if blind:
+        page.blind_button.click()
+    for text in said:
+        page.composer.put(text)
+        page.composer.send.click()
+        wait(4.0, lambda: not page._writing() or ways.get("holds", False))
+        wait(0.4)
+    return page
+
+
+def _chat_settings(window: Any) -> None:
+    page = _chat(window, ("What is copper?",))
+    page.settings_button.setChecked(True)
+
+
+def _chat_died(window: Any) -> None:
+    import chat_stand_in as made
+
+    _chat(window, ("What is copper?",), holds=True)
+    made.StandIn.made[-1].die()
+
+
+def _merge(window: Any, *names: str, method: str = "linear") -> Any:
+    """The Merge page with these models in one merge, which is picked; the page."""
+    from desktop_app.merge.page import MergePage
+
+    _open(window, "merge")
+    page = window.findChild(MergePage)
+    page.add_a_merge()
+    key = page.canvas.picked_key()
+    for name in names:
+        page.add_model(window.context.home.root.parent / "family" / name)
+    page.draft = page.draft.with_method(key, method)
+    _judged(page)
+    page.canvas.pick(key)
+    return page
+
+
+def _judged(page: Any) -> None:
+    page.judgement = None
+    page._show()
+    page._judge()
+    wait(10.0, lambda: page.judgement is not None)
+    page.canvas.show_all()
+
+
+def _merge_tree(window: Any) -> Any:
+    import made_up_merges
+
+    from desktop_app.merge.page import MergePage
+
+    _open(window, "merge", file=made_up_merges.tree_file(window.context.home))
+    page = window.findChild(MergePage)
+    wait(6.0, lambda: not page.draft.empty)
+    _judged(page)
+    page.canvas.pick("result")
+    return page
+
+
+def _merge_recipe(window: Any) -> None:
+    page = _merge_tree(window)
+    page.areas.option("recipe").click()
+    page.recipe.edit.setPlainText(page.recipe.edit.toPlainText().replace("ties", "teis"))
+    page.recipe.apply.click()
+
+
+def _merge_sweep(window: Any, *models: str) -> None:
+    page = _merge(window, *(models or ("tales", "songs"))) if models != ("empty",) else _merge(window)
+    page.areas.option("sweep").click()
+
+
+def _family() -> list[Path]:
+    from core.plan import sample_teachers
+
+    return [_sample(sample_teachers(), size) for size in ("5M", "2M", "0.8M")]
+
+
+def _with_scores(window: Any, *, few: bool = False) -> list[Path]:
+    """The sample's family with figures that are made up, once in a data folder."""
+    import made_up_scores as made
+
+    home, family = window.context.home, _family()
+    if not (home.root / "verdicts.jsonl").exists():
+        for at, model in enumerate(family):
+            figures = {task: value - 0.06 * at for task, value in made.SIX.items() if at < 2 or task != "boolq"}
+            told = {"decode_tokens_per_second": 900.0 * (at + 1), "memory_bytes": 4.2e7 / (at + 1), "device": "cpu"}
+            made.evaluation_run(home, model, figures, bits_per_byte=0.41 + 0.05 * at, speed=told)
+        made.some_verdicts(home, family[0], family[1])
+    return family
+
+
+def _compare(window: Any, *, few: bool = False) -> Any:
+    family = _with_scores(window)
+    _open(window, "compare", seconds=0.3)
+    page = window.page()
+    page._take_words([str(model) for model in family])
+    wait(10.0, lambda: page._seen is not None)
+    wait(0.6)
+    if few:
+        page.scores._choose_axes({axis.column for axis in page.scores._offered[:2]})
+    return page
+
+
+def _compare_runs(window: Any) -> Any:
+    _with_scores(window)
+    _open(window, "compare", seconds=0.3)
+    page = window.page()
+    page._take_words([row.id for row in window.context.live.rows if "seed" in row.name or "without" in row.name])
+    wait(10.0, lambda: page._seen is not None and len(page._seen.comparison.entries) > 1)
+    wait(0.6)
+    return page
+
+
+def _compare_curves(window: Any) -> None:
+    _compare_runs(window).tabs.setCurrentIndex(2)
+    wait(1.5)
+
+
+def _compare_loading(window: Any) -> None:
+    _open(window, "compare", start=False, seconds=0.0)
+    page = window.page()
+    page._words = [str(model) for model in _family()]
+    page.look()
+    page._latest.drop()
+
+
+def _compare_growing(window: Any) -> None:
+    import made_up_scores as made
+
+    family = _with_scores(window)
+    going = made.Going(window.context.home, family[2], ("boolq@0", "gsm8k_cot@8", "drop@3"))
+    going.come("boolq", 0.44)
+    _compare(window)
+    wait(4.0, lambda: bool(window.page()._told))
+    wait(0.5)
+    going.release()
+
+
+def _compare_trouble(window: Any) -> None:
+    page = _compare(window)
+    page._take_words([*page.words(), "/nowhere/" + LONG])
+    wait(4.0, lambda: bool(page._seen.troubles))
+
+
+def _compare_area(window: Any, area: str) -> Any:
+    if "empty" not in str(window.context.home.root):
+        _with_scores(window)
+    _open(window, "compare", area=area, seconds=2.0)
+    return window.page()
+
+
+def _compare_picking(window: Any) -> None:
+    from desktop_app.compare.pick_list import PickDialog
+
+    page = _compare(window)
+    page.ask_more()
+    _centre(page.findChild(PickDialog), window)
+
+
+def _compare_evaluate(window: Any) -> None:
+    from desktop_app.evaluate.dialog import EvaluateDialog
+
+    page = _compare(window)
+    page.open_evaluate()
+    dialog = page.findChild(EvaluateDialog)
+    dialog.tasks.setText("arc_easy, humaneval@0")
+    wait(1.5)
+    _centre(dialog, window)
+
+
+def _compare_judge(window: Any) -> None:
+    from desktop_app.evaluate.judging import JudgeDialog
+
+    page = _compare(window)
+    page.open_judge()
+    _centre(page.findChild(JudgeDialog), window)
+
+
+def _runs_evaluated(window: Any) -> None:
+    _with_scores(window)
+    _open(window, "settings")
+    wait(3.0, lambda: any(row.kind == "evaluate" for row in window.context.live.rows))
+    row = next(row for row in window.context.live.rows if row.kind == "evaluate" and row.state == "finished")
+    _open(window, "runs", run=row.id, seconds=1.5)
+
+
+def _export(window: Any, target: str = "gguf", out: str = "", push: str = "") -> None:
+    from desktop_app.export.dialog import ExportDialog
+    from desktop_app.models.page import ModelsPage
+
+    _open_model(window, "stories-2M")
+    page = window.findChild(ModelsPage)
+    next(one for one in page.detail.buttons if one.text() == "Export…").click()
+    wait(8.0, lambda: page.findChild(ExportDialog) is not None)
+    dialog = page.findChild(ExportDialog)
+    dialog.target.option(target).click()
+    for edit, text in ((dialog.out, out), (dialog.push, push)):
+        if text:
+            edit.setText(text)
+            edit.textEdited.emit(text)
+    wait(1.0)
+    _centre(dialog, window)
+
+
+def _rounding(window: Any) -> None:
+    from desktop_app.export.rounding import RoundingDialog
+    from desktop_app.models.page import ModelsPage
+
+    _open_model(window, "stories-2M")
+    page = window.findChild(ModelsPage)
+    next(one for one in page.detail.buttons if one.text() == "What int8 does…").click()
+    wait(15.0, lambda: "matrices" in page.findChild(RoundingDialog).summary.text())
+    _centre(page.findChild(RoundingDialog), window)
+
+
+def _hub_page(window: Any, name: str = "them/tiny-stories-1.1B", text: str = "them", *, reached: bool = True) -> None:
+    """What a Hub that is made up answers, with downloads in every state."""
+    import made_up_hub
+
+    from desktop_app.hub.page import HubPage
+
+    _open(window, "hub", student=330_000_000, seconds=0.5)
+    page = window.findChild(HubPage)
+    made_up_hub.answer(reached=reached)
+    page.search.setText(text)
+    page.go.click()
+    wait(6.0, lambda: not page.asking)
+    page.view.pick(name)
+    wait(2.0, lambda: page.detail.details is not None)
+    if reached and text == "them":
+        page.downloads.look()
 
 
 def _gone(window: Any) -> None:

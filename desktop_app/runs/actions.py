@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from core import labels, runner, runs, trash
 from core.chain import ChainRecipe
+from core.chat import MOST_COLUMNS
 from core.errors import Trouble
 from core.home import Home
 from core.library import RunSummary
@@ -30,6 +31,7 @@ from desktop_app.work import in_background
 T = TypeVar("T")
 Item = TypeVar("Item")
 MOST_TOLD = 3  # troubles in one message; the details have them all
+EDITED_ON = {"distill": "plan", "tune": "tune", "merge": "merge", "sweep": "merge"}  # the page of a kind of recipe
 Rows = Sequence[RunSummary]
 
 
@@ -68,6 +70,10 @@ class RunActions(QObject):
             Action("edit", self.tr("Duplicate and edit"), "edit", self.edit, self.why_not_edit),
             Action("discard", self.tr("Discard…"), "discard", self.discard, self.why_not_discard),
             Action("delete", self.tr("Delete"), "discard", self.delete, self.why_not_delete, "Del"),
+            Action("chat", self.tr("Chat with it"), "chat", self.chat, self.why_not_chat),
+            Action("export", self.tr("Export…"), "export", self.export, self.why_not_export),
+            Action("compare", self.tr("Compare"), "compare", self.compare, self.why_not_any),
+            Action("evaluate", self.tr("Evaluate…"), "measure", self.evaluate, self.why_not_any),
             Action("rename", self.tr("Rename"), "rename", self._rename_wanted, self.why_not_one, "F2"),
             Action("tags", self.tr("Tags…"), "tag", self.tags_wanted.emit, self.why_not_any),
             Action("folder", self.tr("Open folder"), "folder_open", self.open_folder, self.why_not_one),
@@ -119,7 +125,22 @@ class RunActions(QObject):
     def why_not_edit(self, rows: Rows) -> str:
         if why := self.why_not_one(rows):
             return why
-        return "" if rows[0].kind == "distill" else self.tr("Only a distillation can be edited on the Plan page.")
+        return (
+            "" if rows[0].kind in EDITED_ON else self.tr("Only a distillation, a tuning or a merge can be edited on its page.")
+        )
+
+    def why_not_chat(self, rows: Rows) -> str:
+        if why := self.why_not_any(rows):
+            return why
+        if not any(row.model for row in rows):
+            return self.tr("There is no model to talk with: it has not finished.")
+        many = len(models_to_talk_with(rows)) > MOST_COLUMNS
+        return self.tr("Four models side by side are the most: pick fewer runs.") if many else ""
+
+    def why_not_export(self, rows: Rows) -> str:
+        if why := self.why_not_one(rows):
+            return why
+        return "" if rows[0].model else self.tr("There is no model to export: it has not made one.")
 
     def why_not_launch(self, rows: Rows) -> str:
         if why := self.why_not_one(rows):
@@ -187,9 +208,9 @@ class RunActions(QObject):
             self.made.emit(made[-1][0])
 
     def edit(self, rows: Rows) -> None:
-        """Open the recipe on the Plan page."""
-        folder = self._folder(rows[0])
-        self._do(folder.recipe, lambda recipe: self.context.open("plan", recipe=recipe))
+        """Open the recipe on the page of its kind."""
+        folder, page = self._folder(rows[0]), EDITED_ON[rows[0].kind]
+        self._do(folder.recipe, lambda recipe: self.context.open(page, recipe=recipe))
 
     # --- removing
 
@@ -301,6 +322,25 @@ class RunActions(QObject):
 
     def _rename_wanted(self, rows: Rows) -> None:
         self.rename_wanted.emit(rows[0].id)
+
+    def chat(self, rows: Rows) -> None:
+        """Teacher and student side by side; of several runs, all students."""
+        self.context.open("chat", models=models_to_talk_with(rows))
+
+    def export(self, rows: Rows) -> None:
+        """Make the model of a run ready for another program."""
+        from desktop_app.export.dialog import ask_to_export
+
+        if rows[0].model:
+            ask_to_export(self.context, Path(rows[0].model), self._window)
+
+    def compare(self, rows: Rows) -> None:
+        """Side by side on the Compare page; of evaluations, the models that they measured are there already."""
+        self.context.open("compare", runs=[row.id for row in rows])
+
+    def evaluate(self, rows: Rows) -> None:
+        """Ask what to measure of the runs' models, or of their last checkpoints."""
+        self.context.open("compare", evaluate=[row.id for row in rows])
 
     def open_folder(self, rows: Rows) -> None:
         self.show_folder(self._folder(rows[0]).path)
@@ -439,3 +479,10 @@ def users_of(home: Home, rows: Rows, everyone: Rows) -> list[RunSummary]:
             Path(path).is_relative_to(folder) for path in (other.teacher, other.student) if path for folder in folders
         )
     ]
+
+
+def models_to_talk_with(rows: Rows) -> list[str]:
+    """The folders of the runs' models, their teachers before them; before a tuned one, what it was."""
+    made = [row for row in rows if row.model]
+    teachers = [before for row in made if (before := row.student if row.kind == "tune" else row.teacher)]
+    return list(dict.fromkeys([*teachers, *(row.model for row in made if row.model)]))

@@ -21,20 +21,28 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Trouble
+from core.export import ExportRecipe
 from core.library import RunSummary
 from core.runs import RunFolder
-from core.state import State
+from core.state import History, State
+from core.sweep import SweepRecipe
 from desktop_app import theme
 from desktop_app.charts.curves import CurvesPanel
 from desktop_app.charts.lines import RunSpec
 from desktop_app.context import Context
+from desktop_app.export.compared import ComparedView
 from desktop_app.forms.field import Elided, button
 from desktop_app.icons import icon, state_icon
 from desktop_app.live import Picture
+from desktop_app.merge.sweep_chart import SweepView, swept_of
 from desktop_app.models.caches import plan_with
 from desktop_app.runs import words
+from desktop_app.runs.data_card import KINDS as DATA_KINDS
+from desktop_app.runs.data_card import DataOutcome
 from desktop_app.runs.dossier import Dossier, guided_ones, read_dossier
 from desktop_app.runs.empty import Empty
+from desktop_app.runs.evaluation_card import KINDS as EVALUATED_KINDS
+from desktop_app.runs.evaluation_card import EvaluationOutcome
 from desktop_app.runs.lineage import LineageView
 from desktop_app.runs.log_view import LogView
 from desktop_app.runs.overview import Overview
@@ -46,7 +54,7 @@ from desktop_app.sign import Sign
 from desktop_app.work import Latest, in_background
 
 DOSSIER_MS = 10_000  # between two looks at what a living run takes on disk
-WITHOUT_CURVES = ("cache", "evaluate", "measure")  # kinds of run; those that write show what they wrote
+WITHOUT_CURVES = ("cache", "measure", "adapters", "merge")  # kinds of run; those that write show what they wrote
 
 
 class RunHeader(QWidget):
@@ -135,6 +143,8 @@ class RunHeader(QWidget):
                 name, text, sign = "stop", self.tr("Take out of the queue"), "stop"
             case State.STOPPED | State.FAILED | State.CRASHED:
                 name, text, sign = "resume", self.tr("Resume"), "resume"
+            case State.FINISHED if row.model:
+                name, text, sign = "chat", self.tr("Chat with it"), "chat"
             case State.FINISHED:
                 name, text, sign = "again", self.tr("Run again"), "again"
         self.act.setVisible(bool(name))
@@ -150,6 +160,7 @@ class RunDetail(QWidget):
     action_wanted = Signal(str)
     untick_wanted = Signal()
     run_wanted = Signal(str)
+    folder_wanted = Signal(object)  # Path: to be shown in the file manager
     drawn_changed = Signal()  # curves of other runs are on screen
 
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
@@ -174,6 +185,9 @@ class RunDetail(QWidget):
         self.samples_pane = SamplesPane()
         self.samples = self.samples_pane.evaluated
         self.no_curves, self.written = Empty(), WrittenView()
+        self.data, self.evaluated = DataOutcome(), EvaluationOutcome()
+        self.compared = ComparedView()
+        self.sweep = SweepView()
         self.left = QStackedWidget()
         self.recipe = RecipeView()
         self.lineage = LineageView(context.home)
@@ -200,7 +214,7 @@ class RunDetail(QWidget):
         column.setSpacing(4)
         column.addWidget(self._overlay_bar)
         column.addWidget(self.left, 1)
-        for widget in (self.curves, self.no_curves, self.written):
+        for widget in (self.curves, self.compared, self.no_curves, self.data, self.evaluated, self.sweep, self.written):
             self.left.addWidget(widget)
         beside.setContentsMargins(theme.SPACE, 0, 0, 0)
         beside.addWidget(self.tabs)
@@ -241,9 +255,24 @@ class RunDetail(QWidget):
         self.overview.failure.report_wanted.connect(self._copy_report)
         self.overview.results.folder_wanted.connect(lambda: self.action_wanted.emit("student"))
         self.overview.results.teacher_wanted.connect(self._use_as_teacher)
+        self.overview.results.chat_wanted.connect(lambda: self.action_wanted.emit("chat"))
         self.overview.cache.plan_wanted.connect(lambda info: context.open("plan", recipe=plan_with(info)))
         self.overview.cache.list_wanted.connect(lambda info: context.open("models", cache=info.folder))
         self.overview.written.data_wanted.connect(self._use_as_data)
+        self.overview.data.data_wanted.connect(lambda path: context.open("data", data=path))
+        self.overview.data.folder_wanted.connect(self.folder_wanted)
+        self.overview.tune.model_wanted.connect(lambda path: context.open("models", model=path))
+        self.overview.tune.merge_wanted.connect(self._merge)
+        self.overview.tune.tune_wanted.connect(lambda path: context.open("tune", model=path))
+        self._connect_merge()
+        card = self.overview.evaluation
+        card.compare_wanted.connect(lambda model: context.open("compare", models=[model]))
+        card.again_wanted.connect(lambda model: context.open("compare", evaluate=[model]))
+        card.verdicts_wanted.connect(lambda: context.open("compare", area="judged"))
+        self.overview.export.folder_wanted.connect(self.folder_wanted)
+        self.overview.export.text_wanted.connect(self._copy)
+        self.overview.export.again_wanted.connect(self._export_again)
+        self.overview.export.lesson_wanted.connect(self._show_rounding)
         self.overview.written.folder_wanted.connect(lambda: self.action_wanted.emit("written"))
         self.mates_button.clicked.connect(self._switch_mates)
         self.recipe.saved.connect(lambda where: context.say(self.tr("The recipe is in %s") % where, "good"))
@@ -251,6 +280,14 @@ class RunDetail(QWidget):
         self.lineage.opened.connect(self._open_member)
         self.log.copied.connect(lambda: context.say(self.tr("The log is copied.")))
         context.shelf.changed.connect(self._tell_lineage)
+
+    def _connect_merge(self) -> None:
+        context, card = self.context, self.overview.merge
+        card.chat_wanted.connect(lambda model: context.open("chat", model=model))
+        card.model_wanted.connect(lambda model: context.open("models", model=model))
+        card.tree_wanted.connect(lambda recipe: context.open("merge", recipe=recipe))
+        card.evaluate_wanted.connect(lambda model: context.open("compare", evaluate=[str(model)]))
+        self.sweep.copied.connect(lambda: context.say(self.tr("The figures are on the clipboard.")))
 
     # --- what is shown
 
@@ -323,7 +360,26 @@ class RunDetail(QWidget):
     def _choose_left(self) -> None:
         """Curves, or what a run without any has in their place."""
         kind = self.row.kind if self.row is not None and not self._ticked else ""
-        if kind == "write":
+        if kind in DATA_KINDS and self.row is not None:
+            picture = self.context.live.pictures.get(self.row.id)
+            self.data.show_outcome(kind, picture.history if picture is not None else None)
+            self.left.setCurrentWidget(self.data)
+        elif kind in EVALUATED_KINDS and self.row is not None:
+            picture = self.context.live.pictures.get(self.row.id)
+            recipe = self._dossier.recipe if self._dossier is not None else None
+            self.evaluated.show_outcome(kind, self.row.name, picture.history if picture is not None else None, recipe)
+            self.left.setCurrentWidget(self.evaluated)
+        elif kind == "sweep" and self.row is not None:
+            picture = self.context.live.pictures.get(self.row.id)
+            recipe = self._dossier.recipe if self._dossier is not None else None
+            planned = len(recipe.points()) if isinstance(recipe, SweepRecipe) else None
+            self.sweep.show_swept(swept_of(picture.history if picture is not None else History(), planned))
+            self.left.setCurrentWidget(self.sweep)
+        elif kind == "export" and self.row is not None:
+            picture = self.context.live.pictures.get(self.row.id)
+            self.compared.show_export(picture.history if picture is not None else None)
+            self.left.setCurrentWidget(self.compared)
+        elif kind == "write":
             self.left.setCurrentWidget(self.written)
         elif kind in WITHOUT_CURVES:
             self.no_curves.say("runs", self.tr("No curves here."), self._why_no_curves(kind), [])
@@ -334,8 +390,9 @@ class RunDetail(QWidget):
     def _why_no_curves(self, kind: str) -> str:
         return {
             "cache": self.tr("The teacher reads the text once and its answers are kept; nothing is trained."),
-            "evaluate": self.tr("A model is measured once; its figures stand beside."),
+            "merge": self.tr("Nothing is trained: tensor by tensor the models become one. Its figures stand beside."),
             "measure": self.tr("The speed of this machine is measured once; the figures stand beside."),
+            "adapters": self.tr("Matrices are added to weights, exactly; nothing is trained."),
         }[kind]
 
     # --- curves
@@ -449,6 +506,33 @@ class RunDetail(QWidget):
     def _use_as_data(self) -> None:
         if (file := self.written_file()) is not None:
             self.context.open("plan", data=file)
+
+    def _merge(self, adapter: Path) -> None:
+        from desktop_app.models.merging import ask_to_merge
+
+        ask_to_merge(self.context, adapter, self)
+
+    def _exported_model(self) -> Path | None:
+        recipe = self._dossier.recipe if self._dossier is not None else None
+        return Path(recipe.model) if isinstance(recipe, ExportRecipe) else None
+
+    def _export_again(self) -> None:
+        from desktop_app.export.dialog import ask_to_export
+
+        if (model := self._exported_model()) is not None:
+            ask_to_export(self.context, model, self)
+
+    def _show_rounding(self) -> None:
+        from desktop_app.export.rounding import show_rounding
+
+        if (model := self._exported_model()) is not None:
+            show_rounding(self.context, model, self)
+
+    def _copy(self, text: str) -> None:
+        from PySide6.QtGui import QGuiApplication
+
+        QGuiApplication.clipboard().setText(text)
+        self.context.say(self.tr("Copied."))
 
     def _copy_report(self) -> None:
         if self.row is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.adapters import Adapter, read_adapter, trouble_with_base
 from core.cache import CacheInfo, cache_info
 from core.distill import DistillRecipe
 from core.errors import Trouble
@@ -45,6 +46,8 @@ class Dossier:
     sizes: dict[str, int] = field(default_factory=dict)  # bytes, by part of the folder
     student: Path | None = None
     cache: CacheInfo | None = None
+    adapter: Adapter | None = None
+    adapter_trouble: str | None = None  # its base is gone, or another
     written_file: Path | None = None
     written: tuple[WrittenRow, ...] = ()
 
@@ -60,6 +63,7 @@ def read_dossier(run: RunFolder, cache: str = "") -> Dossier:
             raw = read_json(run.recipe_file)
     student = run.artifacts / "student"
     file = _written_file(run, recipe)
+    adapter = _adapter(student)
     return Dossier(
         run=run.id,
         folder=run.path,
@@ -69,9 +73,19 @@ def read_dossier(run: RunFolder, cache: str = "") -> Dossier:
         sizes={name: size for name, size in _sizes(run).items() if size},
         student=student if student.is_dir() else None,
         cache=cache_info(Path(cache)) if cache else None,
+        adapter=adapter,
+        adapter_trouble=trouble_with_base(student) if adapter is not None else None,
         written_file=file,
         written=first_rows(file) if file is not None else (),
     )
+
+
+def _adapter(folder: Path) -> Adapter | None:
+    """The adapter that the run made, if it made one; half written ones are none yet."""
+    try:
+        return read_adapter(folder)
+    except Trouble:
+        return None
 
 
 def _written_file(run: RunFolder, recipe: Recipe | None) -> Path | None:

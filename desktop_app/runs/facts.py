@@ -12,10 +12,12 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from core.cache import AS_ASKED, FOUND_AGAIN, MADE_NOW, CacheInfo
 from core.chain import ChainRecipe
 from core.distill import DistillRecipe
+from core.export import TARGETS, ExportRecipe
 from core.library import RunSummary
 from core.numbers import bytes_text, count_text, duration_text
 from core.objectives import OBJECTIVES, SOURCES
 from core.state import History, State
+from core.tune import GOALS, METHODS, PRESETS, TuneRecipe
 from desktop_app import theme
 from desktop_app.charts.ticks import power_text
 from desktop_app.forms.field import Elided
@@ -45,7 +47,7 @@ class Section:
 def sections_of(row: RunSummary, history: History, dossier: Dossier | None) -> list[Section]:
     """Everything that is known and does not change with each step."""
     found = [
-        Section(translate("facts", "How it learns"), tuple(_lesson(history, dossier))),
+        Section(_lesson_title(row.kind), tuple(_lesson(history, dossier))),
         Section(translate("facts", "Plan"), tuple(_plan(history))),
         Section(translate("facts", "Chosen by Stillroom"), tuple(_choices(history, dossier))),
         Section(translate("facts", "Run"), tuple(_run(row, history))),
@@ -55,10 +57,18 @@ def sections_of(row: RunSummary, history: History, dossier: Dossier | None) -> l
     return [section for section in found if section.facts]
 
 
+def _lesson_title(kind: str) -> str:
+    return translate("facts", "What is asked for") if kind == "export" else translate("facts", "How it learns")
+
+
 def _lesson(history: History, dossier: Dossier | None) -> list[Fact]:
     """Objective, source, teachers, cache and processes of a distillation, or of each in a chain."""
     recipe = dossier.recipe if dossier else None
     recipe = recipe.of if isinstance(recipe, ChainRecipe) else recipe
+    if isinstance(recipe, TuneRecipe):
+        return _tuning(recipe)
+    if isinstance(recipe, ExportRecipe):
+        return _export(recipe)
     if not isinstance(recipe, DistillRecipe):
         return []
     if not recipe.guided:
@@ -79,6 +89,36 @@ def _lesson(history: History, dossier: Dossier | None) -> list[Fact]:
         reason = str(chosen.reason) if chosen else ""
         facts.append(Fact(translate("facts", "Processes"), how[recipe.strategy] % recipe.processes, reason))
     return facts
+
+
+def _export(recipe: ExportRecipe) -> list[Fact]:
+    """What is exported, to what, and on what it is checked."""
+    target = TARGETS[recipe.to]
+    text = ", ".join(words.model_name(item) for item in recipe.data) or translate("facts", "the sample's stories")
+    facts = [
+        Fact(translate("facts", "Model"), words.model_name(recipe.model)),
+        Fact(translate("facts", "Made for"), f"{target.title}, {recipe.weight_type}"),
+        Fact(translate("facts", "Compared on"), text),
+    ]
+    return [*facts, Fact(translate("facts", "Uploaded as"), recipe.push)] if recipe.push else facts
+
+
+def _tuning(recipe: TuneRecipe) -> list[Fact]:
+    """Method, objective, preset, teacher and data of a tuning."""
+    title, advice = METHODS[recipe.method]
+    if recipe.adapts:
+        title = translate("facts", "%s, rank %d, α %g") % (title, recipe.rank, recipe.alpha or 2 * recipe.rank)
+    goal, aim = GOALS[recipe.objective]
+    facts = [Fact(translate("facts", "Method"), title, advice), Fact(translate("facts", "What is learnt"), goal, aim)]
+    if recipe.preset != "none":
+        facts.append(Fact(translate("facts", "Preset"), PRESETS[recipe.preset].title))
+    if recipe.teacher is not None:
+        part = (
+            translate("facts", "it is the reference") if recipe.prefers else translate("facts", "it guides the tuning")
+        )
+        facts.append(Fact(translate("facts", "Teacher"), words.model_name(recipe.teacher), part))
+    data = ", ".join(words.model_name(item) for item in recipe.data)
+    return [*facts, Fact(translate("facts", "Data"), data)]
 
 
 def _objective(recipe: DistillRecipe) -> Fact:

@@ -26,7 +26,7 @@ from desktop_app.icons import icon
 from desktop_app.runs import words
 from desktop_app.sign import Sign
 
-METRICS = ("bits_per_byte", "agreement", "perplexity", "ce", "kd")
+METRICS = ("bits_per_byte", "agreement", "perplexity", "accuracy", "margin", "chosen", "rejected", "loss", "ce", "kd")
 Figures = Mapping[str, Any]
 
 
@@ -113,6 +113,7 @@ class ResultsCard(QFrame):
 
     folder_wanted = Signal()
     teacher_wanted = Signal()
+    chat_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,9 +124,11 @@ class ResultsCard(QFrame):
         self._table = QWidget()
         self._names: list[QLabel] = []
         self._cells: list[list[QLabel]] = []  # by line; the first are headings, if there are held-out figures
+        self.chat = button(self.tr("Chat with teacher and student"), "chat")
         self.folder = button(self.tr("Open the student's folder"), "folder_open")
         self.teacher = button(self.tr("Use as a teacher"), "plan")
         buttons = FlowLayout()
+        buttons.addWidget(self.chat)
         buttons.addWidget(self.folder)
         buttons.addWidget(self.teacher)
         self._layout = QVBoxLayout(self)
@@ -134,23 +137,29 @@ class ResultsCard(QFrame):
         self._layout.addWidget(self.title)
         self._layout.addWidget(self._table)
         self._layout.addLayout(buttons)
+        self.chat.clicked.connect(self.chat_wanted)
         self.folder.clicked.connect(self.folder_wanted)
         self.teacher.clicked.connect(self.teacher_wanted)
         self.hide()
 
-    def show_results(self, state: str, history: History, *, has_student: bool) -> None:
+    def show_results(self, state: str, history: History, *, has_student: bool, tuned: bool = False) -> None:
+        """`tuned`: what came of it is a model that was there before, or an adapter of one."""
         finished = state == State.FINISHED
+        self.chat.setText(self.tr("Chat before and after") if tuned else self.tr("Chat with teacher and student"))
+        self.folder.setText(self.tr("Open its folder") if tuned else self.tr("Open the student's folder"))
         columns = columns_of(history)
         rows = [name for name in METRICS if any(figures.get(name) is not None for _, figures in columns)]
         others = _other_figures(history)
-        told = (finished, has_student, columns, others)
+        teaches = has_student and not history.results.get("adapter")  # an adapter can't by itself
+        told = (finished, has_student, teaches, columns, others)
         if told == self._told:
             return
         self._told = told
         self.setVisible(bool(rows or others or (finished and has_student)))
         self.title.setText(self.tr("Results") if finished else self.tr("So far"))
+        self.chat.setVisible(finished and has_student)
         self.folder.setVisible(finished and has_student)
-        self.teacher.setVisible(finished and has_student)
+        self.teacher.setVisible(finished and teaches)
         self._fill([(self._heading(name), figures) for name, figures in columns], rows, others)
 
     def _heading(self, name: str) -> str:

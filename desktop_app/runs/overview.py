@@ -10,14 +10,22 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLay
 from core.library import RunSummary
 from core.state import History
 from desktop_app import theme
+from desktop_app.export.card import ExportCard
 from desktop_app.icons import icon
 from desktop_app.live import Picture
 from desktop_app.runs.cache_card import CacheCard
 from desktop_app.runs.chain_card import ChainCard, links_of
+from desktop_app.runs.data_card import KINDS as DATA_KINDS
+from desktop_app.runs.data_card import DataCard
 from desktop_app.runs.dossier import Dossier
+from desktop_app.runs.evaluation_card import KINDS as EVALUATED_KINDS
+from desktop_app.runs.evaluation_card import EvaluationCard
 from desktop_app.runs.facts import FactsView, sections_of
+from desktop_app.runs.merge_card import KINDS as MERGE_KINDS
+from desktop_app.runs.merge_card import MergeCard
 from desktop_app.runs.outcome import FailureCard, ResultsCard
 from desktop_app.runs.pilot_card import PilotCard
+from desktop_app.runs.tune_card import TuneCard
 from desktop_app.runs.written import WrittenCard
 from desktop_app.sign import Sign
 
@@ -36,14 +44,19 @@ class Overview(QScrollArea):
         self.chain = ChainCard()
         self.cache = CacheCard()
         self.written = WrittenCard()
+        self.data = DataCard()
+        self.evaluation = EvaluationCard()
+        self.merge = MergeCard()
+        self.tune = TuneCard()
+        self.export = ExportCard()
         self.notices = Notices()
         self.facts = FactsView()
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
         layout.setSpacing(2 * theme.SPACE)
-        cards = (self.failure, self.pilot, self.chain, self.cache, self.written, self.results)
-        for widget in (*cards, self.notices, self.facts):
+        cards = (self.failure, self.pilot, self.chain, self.cache, self.written, self.data, self.tune, self.merge, self.results)
+        for widget in (self.export, self.evaluation, *cards, self.notices, self.facts):
             layout.addWidget(widget)
         layout.addStretch(1)
         self.setWidget(content)
@@ -52,11 +65,26 @@ class Overview(QScrollArea):
         """`picture` is None until the journal has been read."""
         history = picture.history if picture is not None else History()
         self.failure.show_failure(row.state if picture is not None else "", history)
-        made_text = row.kind in ("cache", "write")  # they have results of their own, and no held-out figures
+        made_text = row.kind in (
+            "cache",
+            "write",
+            "adapters",
+            "export",
+            *DATA_KINDS,
+            *MERGE_KINDS,
+            *EVALUATED_KINDS,
+        )  # they have results of their own, and no figures
         shown = History() if made_text else history
-        self.results.show_results(row.state, shown, has_student=bool(dossier and dossier.student) and not made_text)
+        self.results.show_results(
+            row.state, shown, has_student=bool(dossier and dossier.student) and not made_text, tuned=row.kind == "tune"
+        )
         self.cache.show_cache(dossier if row.kind == "cache" else None)
         self.written.show_written(history if row.kind == "write" else History(), dossier)
+        self.data.show_data(row.kind, history, dossier)
+        self.merge.show_merge(row.kind, history, dossier)
+        self.evaluation.show_evaluation(row.kind, history, dossier)
+        self.tune.show_tuning(row, history, dossier)
+        self.export.show_export(history if row.kind == "export" else History())
         recipe = dossier.recipe if dossier is not None else None
         self.chain.show_links(links_of(recipe, row.state, history, picture.curves) if picture is not None else [])
         self.notices.set_notices(self._notices(picture, dossier))

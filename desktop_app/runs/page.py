@@ -50,7 +50,8 @@ IN_SIGHT = ("stop", "resume", "again", "edit")  # actions with a button of their
 FIRST_TO_GO = ("again", "edit")  # to the menu alone, where the page is narrow
 NARROW = 1000  # px
 IN_MENU = (
-    "stop", "resume", "launch", "", "again", "edit", "", "rename", "tags", "up", "down", "", "folder", "copy", "", "discard", "delete",
+    "stop", "resume", "launch", "", "again", "edit", "chat", "compare",
+    "evaluate", "export", "", "rename", "tags", "up", "down", "", "folder", "copy", "", "discard", "delete",
 )  # fmt: skip
 
 
@@ -168,6 +169,9 @@ class RunsPage(Page):
         self.detail.untick_wanted.connect(lambda: self.model.set_ticked([]))
         self.detail.run_wanted.connect(self._want)
         self.detail.drawn_changed.connect(self._watch)
+        self.detail.folder_wanted.connect(
+            lambda path: self.run_actions.show_folder(path if path.is_dir() else path.parent)
+        )
         self.remove.clicked.connect(lambda: self.perform(self._removing()))
         self.more.clicked.connect(lambda: self._open_menu(self.more.mapToGlobal(self.more.rect().bottomLeft())))
         self.empty.acted.connect(self._act_on_emptiness)

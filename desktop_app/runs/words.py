@@ -56,6 +56,10 @@ def pair_text(row: RunSummary) -> str:
         return translate("runs", "evaluation")
     if row.kind == "measure":
         return translate("runs", "measurement")
+    if row.kind == "tune":
+        return translate("runs", "%s, tuned") % (model_name(row.student) or DASH)
+    if row.kind in ("survey", "prepare", "fetch", "export", "merge", "sweep"):
+        return kind_word(row.kind)
     if row.kind == "cache":
         return translate("runs", "%s → answers") % (model_name(row.teacher) or DASH)
     if row.kind == "write":
@@ -71,10 +75,18 @@ def kind_word(kind: str) -> str:
     words: dict[str, str] = {
         "distill": translate("runs", "Distillation"),
         "chain": translate("runs", "Chain of distillations"),
+        "tune": translate("runs", "Tuning"),
+        "adapters": translate("runs", "Adapter merged into its base"),
         "cache": translate("runs", "Cached answers"),
         "write": translate("runs", "Teacher-written text"),
         "evaluate": translate("runs", "Evaluation"),
         "measure": translate("runs", "Measurement"),
+        "merge": translate("runs", "Merge"),
+        "sweep": translate("runs", "Sweep of merges"),
+        "survey": translate("runs", "Statistics"),
+        "prepare": translate("runs", "Prepared data"),
+        "fetch": translate("runs", "Fetched data"),
+        "export": translate("runs", "Export"),
     }
     return words.get(kind, translate("runs", "Run"))
 
@@ -156,11 +168,16 @@ def metric_word(name: str) -> str:
         "ce": translate("runs", "Cross-entropy, nats a token"),
         "kd": translate("runs", "Distance from the teacher, nats a token"),
         "agreement": translate("runs", "Agrees with the teacher"),
+        "loss": translate("runs", "Loss of the preferences"),
+        "margin": translate("runs", "Reward margin, nats"),
+        "accuracy": translate("runs", "Better answer preferred"),
+        "chosen": translate("runs", "Reward of the better answers"),
+        "rejected": translate("runs", "Reward of the worse answers"),
     }
     return words.get(name, name.replace("_", " "))
 
 
 def metric_text(name: str, value: object) -> str:
-    if name == "agreement" and isinstance(value, int | float) and value == value:
+    if name in ("agreement", "accuracy") and isinstance(value, int | float) and value == value:
         return f"{value:.1%}"
     return figure_text(value)

@@ -11,7 +11,7 @@ MODEL_FILES = ("config.json", "adapter_config.json", "model.safetensors.index.js
 
 @dataclass
 class Dropped:
-    """`recipes` are files to be opened, `merges` those of other tools for the Merge page, `data` goes to the Data page, the rest is for the Models page to judge."""
+    """`recipes` are files of ours, `merges` recipes for the Merge page, `data` goes to the Data page, the rest is for Models to judge."""
 
     recipes: list[Path] = field(default_factory=list)
     merges: list[Path] = field(default_factory=list)

@@ -34,7 +34,7 @@ def full(home: Home, fake_run: Callable[..., RunFolder], alive: Callable[..., Al
     fake_run(home, name=ARABIC, state="failed", steps=7)
     fake_run(home, name="later", state="queued")
     alive(name="now", steps=40, planned=400)
-    return {"runs": {"run": finished.id}, "models": {"model": teacher}, "plan": {}, "settings": {}, "welcome": {}}
+    return {"runs": {"run": finished.id}, "models": {"model": teacher}, "plan": {}, "chat": {}, "settings": {}, "welcome": {}}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_page_in_full_can_be_read_heard_and_reached(
         window.context.live.start()
         window.show()
         qtbot.waitUntil(lambda: window.context.shelf.loaded and len(window.context.live.rows) == 4, timeout=20_000)
-        window.open(Wish(name, full[name]))
+        window.open(Wish(name, full.get(name, {})))
         qtbot.wait(700)
         assert cut_off(window) == []
         assert nameless(window) == []

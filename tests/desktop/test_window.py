@@ -24,7 +24,7 @@ from desktop_app.application import arguments
 from desktop_app.context import Wish
 from desktop_app.shell.closing import ClosingQuestion
 from desktop_app.shell.command_palette import CommandPalette
-from desktop_app.shell.window import Window
+from desktop_app.shell.window import PLACES, Window
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -270,7 +270,7 @@ print(json.dumps(sorted(made[0]._pages)))
     assert done.returncode == 0, done.stderr
     heavy, pages = done.stdout.splitlines()[-2:]
     assert json.loads(heavy) == []
-    assert json.loads(pages) == ["models", "plan", "runs", "settings", "welcome"]
+    assert json.loads(pages) == sorted(PLACES)
 
 
 def test_without_a_screen_the_way_out_is_named(tmp_path: Path) -> None:
