@@ -84,6 +84,24 @@ class Settings(QObject):
     def page(self, value: str) -> None:
         self._set("page", value)
 
+    @property
+    def hub_mirror(self) -> str:
+        """The address that stands in for huggingface.co; empty where there is none."""
+        return str(self._store.value("hub/mirror", ""))
+
+    @hub_mirror.setter
+    def hub_mirror(self, value: str) -> None:
+        self._set("hub/mirror", value)
+
+    @property
+    def hub_offline(self) -> bool:
+        """Never ask the Hub."""
+        return self._flag("hub/offline", otherwise=False)
+
+    @hub_offline.setter
+    def hub_offline(self, value: bool) -> None:
+        self._set("hub/offline", value)
+
     def layout(self, name: str) -> QByteArray:
         """The remembered geometry or state of a window, splitter or table header; empty if there is none."""
         value = self._store.value(f"layout/{name}")

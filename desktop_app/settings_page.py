@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QUrl
+from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -35,6 +35,7 @@ from desktop_app.commands import Command
 from desktop_app.context import Context
 from desktop_app.forms import Field, Segmented, parts
 from desktop_app.forms.field import Elided, button, card
+from desktop_app.hub.settings_card import HubCard
 from desktop_app.icons import icon
 from desktop_app.page import Page
 from desktop_app.settings import OnClose
@@ -88,6 +89,7 @@ class SettingsPage(Page):
         self.move_command = parts.words("mono")
         self.copy_command = button(self.tr("Copy command"), "copy")
         self._disk, self._devices, self._keys = QGridLayout(), QVBoxLayout(), QGridLayout()
+        self.hub = HubCard(context)
         self.versions = parts.words("muted")
         self.copy_report = button(self.tr("Copy report"), "copy")
         self._lay_out()
@@ -109,6 +111,7 @@ class SettingsPage(Page):
         layout.addWidget(self.refused)
         for part in (self._look_card(), self._runs_card(), self._folder_card(), self._devices_card()):
             layout.addWidget(part)
+        layout.addWidget(self.hub)
         layout.addWidget(self._keys_card())
         layout.addWidget(self._about_card())
         layout.addStretch(1)
@@ -117,7 +120,7 @@ class SettingsPage(Page):
         sides.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 3 * theme.SPACE, 0)
         sides.addWidget(column, 1)
         sides.addStretch(0)
-        parts.fill_scrolling(self, content)
+        self._scroller = parts.fill_scrolling(self, content)
 
     def _look_card(self) -> QWidget:
         field = Field(
@@ -233,12 +236,20 @@ class SettingsPage(Page):
     def opened(self, **what: Any) -> None:
         self._show_settings()
         self._measure()
+        self.hub.look()
+        if what.get("part") == "hub":
+            QTimer.singleShot(0, self._show_hub)
         self._device_task.ask(_devices, self._show_devices)
         if not self._devices.count():
             self._devices.addWidget(parts.words("muted", self.tr("Looking for devices…")))
         if not self.versions.text():
             self.versions.setText(self._own_versions())
             in_background(self, _versions, self._show_versions)
+
+    def _show_hub(self) -> None:
+        """The card of the Hub to the top, once everything has its place."""
+        self._scroller.verticalScrollBar().setValue(self.hub.y())
+        self.hub.mirror.setFocus()
 
     def _measure(self) -> None:
         if not self._disk.count():

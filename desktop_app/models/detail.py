@@ -67,6 +67,7 @@ class Detail(QScrollArea):
         self._broken, self._problems = parts.words(None), parts.words(None)
         self._sizes, self._shape, self._scores = _Grid(), _Grid(), _Grid()
         self._tokenizer, self._files = _Grid(), _Grid(turned=True)
+        self._adapter, self._base_words, self._base_links = _Grid(), parts.words(None), _Lines()
         self._drawing = ShapeDrawing()
         self._family, self._no_tokenizer = _FamilyMark(), parts.words("muted")
         self._runs, self._lineage = _Lines(), _Lines()
@@ -82,13 +83,17 @@ class Detail(QScrollArea):
         self._shape_card = card(self._drawing, self._shape, title=self.tr("Shape"))
         tokenizer = (self._no_tokenizer, self._family, self._tokenizer)
         self._tokenizer_card = card(*tokenizer, title=self.tr("Tokenizer"))
+        self._base_sign = Sign(size=18)
+        self._adapter_card = card(
+            self._adapter, _beside(self._base_sign, self._base_words), self._base_links, title=self.tr("Adapter")
+        )
         self._scores_card = card(self._scores, held_out, title=self.tr("Scores"))
         self._runs_card = card(self._runs, title=self.tr("Runs"))
         self._lineage_card = card(self._lineage, title=self.tr("Lineage"))
         self._files_card = card(self._files, self._more_files, title=self.tr("Files"))
         self._about = [self._broken_card, self._problems_card, self._sizes_card, self._shape_card]
         self._about += [self._tokenizer_card, self._scores_card]
-        self._found = [self._runs_card, self._lineage_card, self._files_card]
+        self._found = [self._adapter_card, self._runs_card, self._lineage_card, self._files_card]
 
     def _lay_out(self, first: int) -> None:
         content = QWidget()
@@ -145,6 +150,7 @@ class Detail(QScrollArea):
         self._looking_up.hide()
         self._say_runs(facts)
         self._say_lineage(facts)
+        self._say_adapter(facts)
         self._say_files(facts)
         self.look_at_commands()
 
@@ -161,6 +167,8 @@ class Detail(QScrollArea):
             one.setEnabled(not why_not)
             one.setToolTip(why_not or command.text)
             one.setAccessibleDescription(why_not)
+            if command.words is not None:
+                one.setText(command.words())
 
     # --- from the library ---------------------------------------------------------------------------------------------
 
@@ -196,7 +204,8 @@ class Detail(QScrollArea):
         if info.context:
             facts.append((self.tr("Context"), self.tr("%s tokens") % f"{info.context:,}"))
         if info.base_model:
-            facts.append((self.tr("Adapter of"), info.base_model))
+            base = Path(info.base_model)  # or the name of a model of the Hub
+            facts.append((self.tr("Adapter of"), base.name if base.is_absolute() else info.base_model))
         return [*facts, (self.tr("Source"), source_word(row.source) or self.tr("unknown"))]
 
     def _shape_facts(self, shape: Shape) -> Pairs:
@@ -301,6 +310,40 @@ class Detail(QScrollArea):
             lines.append(student)
         self._lineage.set_lines(lines)
         self._lineage_card.setVisible(bool(lines))
+
+    def _say_adapter(self, facts: Facts) -> None:
+        """What an adapter is for and whether that is there; of a model, the adapters for it."""
+        adapter, whole = facts.adapter, facts.adapter is None and not facts.base_trouble
+        self._adapter_card.setVisible(not whole or bool(facts.adapters))
+        self._adapter.setVisible(adapter is not None)
+        if adapter is not None:
+            kinds = {"lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA"}
+            self._adapter.set_facts(
+                [
+                    (self.tr("Method"), kinds[adapter.method]),
+                    (self.tr("Rank, alpha"), f"{adapter.rank}, {adapter.alpha:g}"),
+                    (self.tr("In the layers"), ", ".join(adapter.targets)),
+                ]
+            )
+        level = "warning" if facts.base_trouble else "good"
+        self._base_sign.set_icon(icon(level, level))
+        for part in (self._base_sign, self._base_words):
+            part.setVisible(not whole)
+        theme.set_role(self._base_words, "warning" if facts.base_trouble else None)
+        known = adapter is not None and adapter.base_fingerprint is not None
+        there = self.tr("Its base is there, with the weights that it was trained on.")
+        fits = self.tr("Its base is there and its layers fit. Which weights it was trained on was not written down.")
+        self._base_words.setText(facts.base_trouble or (there if known else fits))
+        links = [self._model_link(facts.base.name, self.tr("its base"), facts.base)] if facts.base else []
+        words = self.tr("adapter for it") if whole else self.tr("adapter of the same base")
+        links += [self._model_link(name, words, path) for name, path in facts.adapters[:RUNS_SHOWN]]
+        self._base_links.set_lines(links)
+
+    def _model_link(self, name: str, words: str, path: Path) -> QWidget:
+        link = _Link(name, words)
+        link.setIcon(icon("models", "accent"))
+        link.clicked.connect(partial(self.model_wanted.emit, path))
+        return link
 
     def _ancestor_line(self, ancestor: Ancestor) -> QWidget:
         size = count_text(ancestor.parameters) if ancestor.parameters else self.tr("unknown size")
@@ -459,13 +502,16 @@ def _command_button(command: Command, role: theme.Role | None) -> QPushButton:
     return made
 
 
-def _marked(icon_name: str, words: QLabel, colour: str = "") -> QWidget:
-    """Words behind an icon."""
+def _beside(sign: Sign, words: QLabel) -> QWidget:
     line = QFrame()
     layout = QHBoxLayout(line)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(theme.SPACE)
-    mark = Sign(icon(icon_name, colour or icon_name), 18)
-    layout.addWidget(mark, alignment=Qt.AlignmentFlag.AlignTop)
+    layout.addWidget(sign, alignment=Qt.AlignmentFlag.AlignTop)
     layout.addWidget(words, 1)
     return line
+
+
+def _marked(icon_name: str, words: QLabel, colour: str = "") -> QWidget:
+    """Words behind an icon."""
+    return _beside(Sign(icon(icon_name, colour or icon_name), 18), words)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.errors import Trouble
+from core.adapters import Adapter, base_of, read_adapter
+from core.errors import BadModel, Trouble
 from core.home import Home
 from core.library import Ancestor, Library, RunSummary, added_folders
 from core.models import ModelEntry, name_of
@@ -42,6 +43,10 @@ class Facts:
     added_folder: Path | None  # the folder that the user added, in which it lies
     refusal: Refusal | None  # why it can't be deleted
     unread: str = ""  # why its folder can't be read
+    adapter: Adapter | None = None
+    base: Path | None = None  # of the adapter, if it is there and unchanged
+    base_trouble: str = ""  # else why it can't be used as it stands
+    adapters: tuple[tuple[str, Path], ...] = ()  # at hand, for this model or of the same base
 
 
 def look_up(
@@ -56,6 +61,8 @@ def look_up(
         chain = library.lineage(entry.path)
     used = next((part for part in runs if part.state in ALIVE), None)
     refusal = may_delete(home, entry.path, source, folder, used.name if used else "", files)
+    adapter, base, trouble = _adapter(entry)
+    mates = _adapters(base or (None if adapter is not None else real), entry, entries)
     return Facts(
         path=entry.path,
         files=files,
@@ -67,7 +74,39 @@ def look_up(
         added_folder=folder,
         refusal=refusal,
         unread=unread,
+        adapter=adapter,
+        base=base,
+        base_trouble=trouble,
+        adapters=tuple(mates),
     )
+
+
+def _adapter(entry: ModelEntry) -> tuple[Adapter | None, Path | None, str]:
+    """The adapter in the folder with its base, or why that can't be used."""
+    if entry.info is None or not entry.info.is_adapter:
+        return None, None, ""
+    try:
+        adapter = read_adapter(entry.path)
+    except BadModel as trouble:
+        return None, None, str(trouble)
+    try:
+        return adapter, base_of(adapter), ""
+    except BadModel as trouble:
+        return adapter, None, str(trouble)
+
+
+def _adapters(base: Path | None, entry: ModelEntry, entries: Sequence[ModelEntry]) -> list[tuple[str, Path]]:
+    """The other adapters at hand that say that they are for `base`."""
+    if base is None:
+        return []
+    return [
+        (other.name, other.path)
+        for other in entries
+        if other.info
+        and other.info.is_adapter
+        and other.path != entry.path
+        and _is(other.info.base_model, base.resolve())
+    ]
 
 
 def _files(folder: Path) -> tuple[tuple[tuple[str, int], ...], str]:

@@ -78,13 +78,17 @@ class ModelsPage(Page):
         self.areas = Segmented([("models", self.tr("Models at hand")), ("caches", self.tr("Cached answers"))])
         self._commands = self._make_commands()
         self.add = button(self.tr("Add a folder…"), "add")
+        self.hub = button(self.tr("Get from the Hub…"), "hub")
         self.refresh = button(self.tr("Look again"), "refresh", "quiet")
         self.search = QLineEdit()
         self.view = ModelView()
         by_name = {command.name: command for command in self._commands}
         self.detail = Detail(
             [by_name["models.teacher"], by_name["models.student"]],
-            [by_name[f"models.{name}"] for name in ("open", "copy", "forget", "delete")],
+            [
+                by_name[f"models.{name}"]
+                for name in ("tune", "merge", "chat", "export", "rounding", "open", "copy", "forget", "delete")
+            ],
         )
         self.nothing_picked = _centred(self.tr("Pick a model to see what it is made of."))
         self.side = QStackedWidget()
@@ -115,6 +119,7 @@ class ModelsPage(Page):
         head.addStretch(1)
         head.addWidget(self.search, 2)
         head.addWidget(self.refresh)
+        head.addWidget(self.hub)
         head.addWidget(self.add)
         theme.set_role(self.notice, "warning")
         self.notice.setWordWrap(True)
@@ -156,6 +161,7 @@ class ModelsPage(Page):
     def _connect(self) -> None:
         self.areas.chosen.connect(self.show_area)
         self.add.clicked.connect(self.ask_folder)
+        self.hub.clicked.connect(lambda: self.context.open("hub"))
         self.refresh.clicked.connect(self.context.shelf.refresh)
         self.again.clicked.connect(self.context.shelf.refresh)
         self.search.textChanged.connect(self._filter)
@@ -216,7 +222,7 @@ class ModelsPage(Page):
         self.areas.choose(area)
         caches = area == "caches"
         self.area.setCurrentWidget(self.caches if caches else self.pages)
-        for widget in (self.search, self.refresh, self.add):
+        for widget in (self.search, self.refresh, self.hub, self.add):
             widget.setVisible(not caches)
         if caches:
             self.caches.refresh()
@@ -390,6 +396,28 @@ class ModelsPage(Page):
             Command("models.refresh", self.tr("Look for models again"), self.context.shelf.refresh, "refresh", "F5"),
             Command("models.teacher", self.tr("Use as teacher"), self._teach, "distill", why_not=self._why_not_teach),
             Command("models.student", self.tr("Use as student"), self._learn, why_not=self._why_not_learn),
+            Command(
+                "models.tune",
+                self.tr("Tune it"),
+                self._tune,
+                "tune",
+                why_not=self._why_not_tune,
+                words=self._tune_words,
+            ),
+            Command(
+                "models.merge",
+                self.tr("Merge into base…"),
+                self._merge,
+                "merge",
+                why_not=self._why_not_merge,
+                words=lambda: self.tr("Merge…"),
+            ),
+            Command("models.chat", self.tr("Chat with it"), self._chat, "chat", why_not=self._why_not_chat),
+            Command("models.export", self.tr("Export…"), self._export, "export", why_not=self._why_not_export),
+            Command(
+                "models.rounding", self.tr("What int8 does…"), self._show_rounding, "help", why_not=self._why_not_export
+            ),
+            Command("models.hub", self.tr("Get models from the Hub…"), lambda: self.context.open("hub"), "hub"),
             Command("models.open", self.tr("Open folder"), self._open_folder, "folder_open", why_not=self._why_nothing),
             Command("models.copy", self.tr("Copy path"), self._copy_path, "copy", why_not=self._why_nothing),
             Command("models.forget", self.tr("Forget"), self._forget, "remove", why_not=self._why_not_forget),
@@ -411,7 +439,9 @@ class ModelsPage(Page):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setToolTipsVisible(True)
         for command in self._commands[3:]:
-            if command.name in ("models.open", "models.forget"):
+            if command.name == "models.hub":
+                continue  # it is not about the picked model
+            if command.name in ("models.tune", "models.chat", "models.open", "models.forget"):
                 menu.addSeparator()
             menu.addAction(_action(menu, command))
         menu.popup(self.view.viewport().mapToGlobal(place))
@@ -479,6 +509,67 @@ class ModelsPage(Page):
     def _learn(self) -> None:
         if entry := self._entry():
             self.context.open("plan", student=entry.path)
+
+    def _tune(self) -> None:
+        if entry := self._entry():
+            self.context.open("tune", model=entry.path)
+
+    def _tune_words(self) -> str:
+        entry = self._entry()
+        adapter = entry is not None and entry.info is not None and entry.info.is_adapter
+        return self.tr("Tune on from here") if adapter else self.tr("Tune it")
+
+    def _why_not_tune(self) -> str:
+        entry = self._entry()
+        if entry is None or entry.info is None:
+            return self._why_not_chat()
+        if entry.info.quantization:
+            return self.tr("Quantized weights can't be trained.")
+        return self.facts.base_trouble if self.facts is not None else ""
+
+    def _merge(self) -> None:
+        from desktop_app.models.merging import ask_to_merge
+
+        if entry := self._entry():
+            ask_to_merge(self.context, entry.path, self)
+
+    def _why_not_merge(self) -> str:
+        entry = self._entry()
+        if entry is None or entry.info is None:
+            return self._why_not_chat()
+        if not entry.info.is_adapter:
+            return self.tr("Only an adapter can be merged into its base.")
+        return self.facts.base_trouble if self.facts is not None else self._still_looking()
+
+    def _chat(self) -> None:
+        if entry := self._entry():
+            self.context.open("chat", model=entry.path)
+
+    def _why_not_chat(self) -> str:
+        entry = self._entry()
+        if entry is not None and entry.info is None:
+            return self.tr("It can't be used: %s") % (entry.broken or "")
+        return self._why_nothing()
+
+    def _export(self) -> None:
+        from desktop_app.export.dialog import ask_to_export
+
+        if entry := self._entry():
+            ask_to_export(self.context, entry.path, self)
+
+    def _show_rounding(self) -> None:
+        from desktop_app.export.rounding import show_rounding
+
+        if entry := self._entry():
+            show_rounding(self.context, entry.path, self)
+
+    def _why_not_export(self) -> str:
+        entry = self._entry()
+        if entry is not None and entry.info is not None and entry.info.is_adapter:
+            return self.tr("An adapter is merged into its base first.")
+        if entry is not None and entry.info is not None and entry.info.quantization:
+            return self.tr("It is quantized already: export the model that it was made from.")
+        return self._why_not_chat()
 
     def _open_folder(self) -> None:
         entry = self._entry()
