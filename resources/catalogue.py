@@ -24,8 +24,15 @@ def _gpt2(width: int, layers: int, heads: int) -> dict[str, Any]:
     return {"n_embd": width, "n_layer": layers, "n_head": heads}
 
 
-def _sizes(hidden: int, layers: int, heads: int, intermediate: int, kv_heads: int | None = None, **more: Any) -> dict[str, Any]:
-    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": intermediate}
+def _sizes(
+    hidden: int, layers: int, heads: int, intermediate: int, kv_heads: int | None = None, **more: Any
+) -> dict[str, Any]:
+    sizes = {
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": intermediate,
+    }
     return {**sizes, "num_key_value_heads": heads if kv_heads is None else kv_heads, **more}
 
 

@@ -371,7 +371,11 @@ def scenes() -> list[Scene]:
         Scene("compare-trouble", "full", _compare_trouble),
         Scene("compare-rtl", "full", _compare, right_to_left=True),
         Scene("compare-leaderboard", "full", lambda w: _compare_area(w, "leaderboard")),
-        Scene("compare-specialised", "full", lambda w: _compare_area(w, "leaderboard").leaderboard.view.option("abilities").click()),
+        Scene(
+            "compare-specialised",
+            "full",
+            lambda w: _compare_area(w, "leaderboard").leaderboard.view.option("abilities").click(),
+        ),
         Scene("compare-leaderboard-empty", "empty", lambda w: _compare_area(w, "leaderboard")),
         Scene("compare-judged", "full", lambda w: _compare_area(w, "judged")),
         Scene("compare-judged-empty", "empty", lambda w: _compare_area(w, "judged")),

@@ -126,7 +126,9 @@ class RunActions(QObject):
         if why := self.why_not_one(rows):
             return why
         return (
-            "" if rows[0].kind in EDITED_ON else self.tr("Only a distillation, a tuning or a merge can be edited on its page.")
+            ""
+            if rows[0].kind in EDITED_ON
+            else self.tr("Only a distillation, a tuning or a merge can be edited on its page.")
         )
 
     def why_not_chat(self, rows: Rows) -> str:

@@ -55,7 +55,17 @@ class Overview(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, theme.SPACE, theme.SPACE, theme.SPACE)
         layout.setSpacing(2 * theme.SPACE)
-        cards = (self.failure, self.pilot, self.chain, self.cache, self.written, self.data, self.tune, self.merge, self.results)
+        cards = (
+            self.failure,
+            self.pilot,
+            self.chain,
+            self.cache,
+            self.written,
+            self.data,
+            self.tune,
+            self.merge,
+            self.results,
+        )
         for widget in (self.export, self.evaluation, *cards, self.notices, self.facts):
             layout.addWidget(widget)
         layout.addStretch(1)

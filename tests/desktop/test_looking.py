@@ -34,7 +34,14 @@ def full(home: Home, fake_run: Callable[..., RunFolder], alive: Callable[..., Al
     fake_run(home, name=ARABIC, state="failed", steps=7)
     fake_run(home, name="later", state="queued")
     alive(name="now", steps=40, planned=400)
-    return {"runs": {"run": finished.id}, "models": {"model": teacher}, "plan": {}, "chat": {}, "settings": {}, "welcome": {}}
+    return {
+        "runs": {"run": finished.id},
+        "models": {"model": teacher},
+        "plan": {},
+        "chat": {},
+        "settings": {},
+        "welcome": {},
+    }
 
 
 @pytest.mark.parametrize(
