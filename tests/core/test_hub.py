@@ -59,9 +59,13 @@ class _NoKeyring(keyring.backend.KeyringBackend):
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    from huggingface_hub import constants
+
     with serving(MODELS) as served:
         served.gated.add("them/gated")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setenv("HF_ENDPOINT", served.url)
+        monkeypatch.setattr(constants, "ENDPOINT", served.url)  # read once, at whichever test first imported it
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
