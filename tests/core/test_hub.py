@@ -65,7 +65,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandI
         served.gated.add("them/gated")
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setenv("HF_ENDPOINT", served.url)
-        monkeypatch.setattr(constants, "ENDPOINT", served.url)  # read once, at whichever test first imported it
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
@@ -296,6 +295,9 @@ def test_no_network_and_offline_mode_are_told_apart(stand_in: StandIn, monkeypat
 def test_an_upload_is_private_unless_told_and_takes_a_token(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", stand_in.url)  # a process of its own would have read it at its start
     folder = tmp_path / "shipped"
     folder.mkdir()
     (folder / "README.md").write_text("# Mine")
