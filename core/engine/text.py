@@ -417,22 +417,31 @@ def _lots(text: str, seed: int) -> tuple[float, float]:
 
 
 def _pieces(stream: Iterator[Document], cut: bool) -> Iterator[Document]:
-    """The documents themselves, or pieces of them at line ends, about PIECE_CHARACTERS long; no answer loses its prompt."""
+    """The documents themselves, or pieces of them; no answer loses its prompt."""
     for document in stream:
-        if not cut or document.learnt is not None or len(document.text) <= PIECE_CHARACTERS:
+        if not cut or document.learnt is not None:
             yield document
             continue
-        part: list[str] = []
-        size = 0
-        for line in document.text.splitlines(keepends=True):
-            for start in range(0, len(line), PIECE_CHARACTERS):
-                part.append(line[start : start + PIECE_CHARACTERS])
-                size += len(part[-1])
-                if size >= PIECE_CHARACTERS:
-                    yield Document("".join(part), document.path, document.line)
-                    part, size = [], 0
-        if "".join(part).strip():
-            yield Document("".join(part), document.path, document.line)
+        for piece in pieces_of(document.text):
+            yield Document(piece, document.path, document.line)
+
+
+def pieces_of(text: str) -> Iterator[str]:
+    """A text cut at line ends into parts of about PIECE_CHARACTERS; whole if it is no longer than that."""
+    if len(text) <= PIECE_CHARACTERS:
+        yield text
+        return
+    part: list[str] = []
+    size = 0
+    for line in text.splitlines(keepends=True):
+        for start in range(0, len(line), PIECE_CHARACTERS):
+            part.append(line[start : start + PIECE_CHARACTERS])
+            size += len(part[-1])
+            if size >= PIECE_CHARACTERS:
+                yield "".join(part)
+                part, size = [], 0
+    if "".join(part).strip():
+        yield "".join(part)
 
 
 class _Gathering:

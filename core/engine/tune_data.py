@@ -20,7 +20,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from core.data.examples import Broken, Example, Turn, examples
-from core.engine.text import Blocks, Corpus, Framing, predicted_bytes, token_spans
+from core.engine.text import FEW_DOCUMENTS, Blocks, Corpus, Framing, pieces_of, predicted_bytes, token_spans
 from core.errors import BadData, BadModel
 from core.tune import TuneRecipe
 from core.tune_checks import unfilled
@@ -184,8 +184,7 @@ def read_rows(
     rows = Rows()
     spare: list[tuple[float, bool, int]] = []  # the training row that comes closest to being held out
     share = _held_out_share(recipe)
-    stream = filled_rows(recipe, rows.broken)
-    for number, example in enumerate(stream):
+    for number, example in enumerate(_in_pieces(filled_rows(recipe, rows.broken))):
         if number % CHECKED_EVERY == 0:
             pause()
         try:
@@ -214,6 +213,17 @@ def read_rows(
     if not rows.training or not rows.held_out:
         raise _too_little(recipe, rows)
     return rows
+
+
+def _in_pieces(stream: Iterator[Example]) -> Iterator[Example]:
+    """The rows; where they are but a few texts (a book without separators, say), pieces of them, so that some can be held out."""
+    first = list(itertools.islice(stream, FEW_DOCUMENTS))
+    few = len(first) < FEW_DOCUMENTS
+    for example in itertools.chain(first, stream):
+        if few and example.kind == "text":
+            yield from (replace(example, text=piece) for piece in pieces_of(example.text))
+        else:
+            yield example
 
 
 def _too_little(recipe: TuneRecipe, rows: Rows) -> BadData:

@@ -170,3 +170,12 @@ def test_what_is_too_long_is_cut_or_left_out_but_plain_text_stays_whole(tmp_path
     assert sum(row is None for row in left) == 1
     text = Row(np.arange(99, dtype=np.int32), np.ones(99, bool), 1, whole=False)
     assert fit([text], length, "drop") == ([text], Cut())
+
+
+def test_a_single_long_text_is_cut_so_that_some_of_it_can_be_held_out(tmp_path, tokenizer):
+    book = "".join(f"Line {number} of a book.\n" for number in range(2000))
+    rows = rows_of(tmp_path, tokenizer, [{"text": book}])
+    assert len(rows.training) > 5
+    assert rows.held_out
+    read = sum(len(tokenizer.decode(row.ids, skip_special_tokens=True)) for row in (*rows.training, *rows.held_out))
+    assert read > 0.9 * len(book)
