@@ -25,8 +25,6 @@ def main() -> int:
         "auto",
         "--dist",
         "loadfile",
-        "--cov",
-        "--cov-report=term:skip-covered",
         *sys.argv[1:],
     )
     for name, *module in (*CHECKS, tests):

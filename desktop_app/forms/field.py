@@ -94,6 +94,8 @@ class MoreSettings(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """The style sheet dresses the button when it is first shown, and it may need more room than it said before."""
         super().showEvent(event)
+        self.button.ensurePolished()
+        self.button.setMinimumHeight(self.button.sizeHint().height())
         self.button.updateGeometry()
 
 

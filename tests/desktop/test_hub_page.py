@@ -66,6 +66,7 @@ def ring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ring]:
     keyring.set_keyring(made)
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # read when it was first imported
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     yield made
     keyring.set_keyring(before)
