@@ -31,8 +31,9 @@ from core.data.shelf import DataSet, added_data, changing_data, data_key, data_m
 from core.distill import DistillRecipe
 from core.errors import BadModel, LibraryTrouble, Trouble
 from core.events import TOO_LARGE
-from core.files import read_json, write_json
+from core.files import read_json
 from core.home import Home
+from core.kept_paths import PATIENCE_S, changing_paths, kept_paths
 from core.models import ModelEntry, entry_of, name_of, scan_folder, scan_hub_cache
 from core.recipe import Recipe
 from core.runs import RunFolder
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 FORMAT = 3  # of the tables, kept in PRAGMA user_version: raise it when they change, and the index is made anew
 INSPECTION = 1  # raise it when core.models learns to see more: every model is inspected again then
 SPARK_POINTS = 32
-PATIENCE_S = 10.0  # how long to wait while another program writes
 
 
 @dataclass(frozen=True)
@@ -207,14 +207,14 @@ class Library:
             raise BadModel(f"There is no folder {folder}.", "Name a model folder, or a folder of them.")
         if not scan_folder(folder):
             raise BadModel(f"{folder} holds no model.", "A model is a folder with a config.json.")
-        with _changing_folders(self.home) as known:
+        with changing_paths(self.home.model_folders, "folders") as known:
             if folder not in known:
                 known.append(folder)
 
     def forget(self, folder: Path) -> None:
         """Look into an added folder no longer; its files stay. Raises LibraryTrouble if it was not added."""
         folder = folder.expanduser().resolve()
-        with _changing_folders(self.home) as known:
+        with changing_paths(self.home.model_folders, "folders") as known:
             if folder not in known:
                 raise LibraryTrouble(
                     f"{folder} was not added.", f"These were: {', '.join(str(each) for each in known) or 'none'}."
@@ -606,25 +606,7 @@ def _key_of(files: list[Path]) -> str:
 
 def added_folders(home: Home) -> list[Path]:
     """The folders that the user added, without opening the index. Raises LibraryTrouble if the file is broken."""
-    try:
-        return [Path(folder) for folder in read_json(home.model_folders)["folders"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryTrouble(
-            f"{home.model_folders} can't be read: {error}.", "Mend it, or remove it and add the folders again."
-        ) from error
-
-
-@contextmanager
-def _changing_folders(home: Home) -> Iterator[list[Path]]:
-    """The list, to be changed in place; no other program changes it meanwhile."""
-    with FileLock(home.model_folders.with_suffix(".lock"), timeout=PATIENCE_S, is_singleton=False):
-        before = added_folders(home)
-        folders = list(before)
-        yield folders
-        if folders != before:
-            write_json(home.model_folders, {"folders": [str(folder) for folder in folders]})
+    return kept_paths(home.model_folders, "folders")
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------------

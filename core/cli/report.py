@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,12 @@ def show_figures(history: History, output: Output) -> None:
     if student:
         columns[f"student, step {student[0].step}"] = student[0].metrics
         columns[f"student, step {student[-1].step}"] = student[-1].metrics
-    columns |= {point.subject: point.metrics for point in history.evaluations if point.subject != "student"}
+    columns |= {
+        point.subject: point.metrics for point in history.evaluations if point.subject not in ("student", "merge")
+    }
+    if merges := [point for point in history.evaluations if point.subject == "merge"]:  # of a sweep
+        best = min(merges, key=lambda point: point.metrics.get("ce") or math.inf)
+        columns[f"best merge, point {best.step}"] = best.metrics
     rows = [
         [words, *(number_text(metrics.get(name)) for metrics in columns.values())]
         for name, words in METRICS.items()

@@ -8,21 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from core.data.files import CARD, data_files
 from core.data.inspection import inspect_data
-from core.errors import LibraryTrouble, Trouble
-from core.files import read_json, write_json
+from core.errors import Trouble
 from core.home import Home
+from core.kept_paths import changing_paths, kept_paths
 from core.runs import RunFolder
 
-PATIENCE_S = 10.0
 READING = 1  # raise it when core.data learns to read more: every data set is looked into again then
 MADE_FILES = ("*.jsonl", "*.parquet")
 
@@ -46,25 +43,12 @@ class DataSet:
 
 def added_data(home: Home) -> list[Path]:
     """What the user added. LibraryTrouble if the file that remembers it is broken."""
-    try:
-        return [Path(path) for path in read_json(home.data_sets)["data"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryTrouble(
-            f"{home.data_sets} can't be read: {error}.", "Mend it, or remove it and add the data again."
-        ) from error
+    return kept_paths(home.data_sets, "data")
 
 
-@contextmanager
-def changing_data(home: Home) -> Iterator[list[Path]]:
+def changing_data(home: Home) -> AbstractContextManager[list[Path]]:
     """The list, to be changed in place; no other program changes it meanwhile."""
-    with FileLock(home.data_sets.with_suffix(".lock"), timeout=PATIENCE_S, is_singleton=False):
-        before = added_data(home)
-        paths = list(before)
-        yield paths
-        if paths != before:
-            write_json(home.data_sets, {"data": [str(path) for path in paths]})
+    return changing_paths(home.data_sets, "data")
 
 
 def data_made_by(run: RunFolder) -> Iterator[Path]:
