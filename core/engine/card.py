@@ -11,10 +11,18 @@ from core import __version__
 from core.distill import DistillRecipe
 from core.engine.text import Framing
 from core.models import tokenizer_identity
+from core.tune import TuneRecipe
 
 
 def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any], framing: Framing) -> str:
     """`stillroom.json`: which run made the model, from what, and how it scored. No path of this machine beyond what was asked."""
+    return lineage_text(run_id, recipe, results, framing, {"guided": recipe.guided, "init": recipe.init})
+
+
+def lineage_text(
+    run_id: str, recipe: DistillRecipe | TuneRecipe, results: dict[str, Any], framing: Framing, how: dict[str, Any]
+) -> str:
+    """What every trained model's lineage says, with `how` it was made."""
     teacher = None
     if recipe.teacher is not None:
         folder = Path(recipe.teacher)
@@ -28,8 +36,7 @@ def lineage(run_id: str, recipe: DistillRecipe, results: dict[str, Any], framing
         "made_by": f"stillroom {__version__}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "teacher": teacher,
-        "guided": recipe.guided,
-        "init": recipe.init,
+        **how,
         "data": list(recipe.data),
         "tokens": results["tokens"],
         "framing": {"start": framing.start, "end": framing.end},

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from core import __version__
+from core.engine.card import lineage_text
 from core.engine.text import Framing
-from core.models import inspect_model, tokenizer_identity
+from core.models import inspect_model
 from core.tune import GOALS, METHODS, TuneRecipe
 
 
 def lineage(run_id: str, recipe: TuneRecipe, results: dict[str, Any], framing: Framing) -> str:
     """`stillroom.json`: which run made it, from which base (with the fingerprint of its weights), and how it scored."""
     base = inspect_model(Path(recipe.model), recipe.allow_remote_code)
-    teacher = None
-    if recipe.teacher is not None:
-        folder = Path(recipe.teacher)
-        teacher = {
-            "path": str(folder),
-            "parameters": results["teacher_parameters"],
-            "fingerprint": tokenizer_identity(folder).fingerprint,
-        }
-    content = {
-        "run": run_id,
-        "made_by": f"stillroom {__version__}",
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "teacher": teacher,
-        "base": {"path": recipe.model, "parameters": base.parameters, "fingerprint": base.fingerprint},
-        "method": recipe.method,
-        "objective": recipe.objective,
-        "data": list(recipe.data),
-        "tokens": results["tokens"],
-        "framing": {"start": framing.start, "end": framing.end},
-        "scores": results["after"],
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    made_of = {"path": recipe.model, "parameters": base.parameters, "fingerprint": base.fingerprint}
+    how = {"base": made_of, "method": recipe.method, "objective": recipe.objective}
+    return lineage_text(run_id, recipe, results, framing, how)
 
 
 def model_card(run_id: str, recipe: TuneRecipe, results: dict[str, Any]) -> str:
