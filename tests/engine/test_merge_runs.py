@@ -283,13 +283,20 @@ def test_a_merge_that_was_stopped_takes_over_its_whole_files(home: Home, large: 
 
 
 def stop_after_a_file(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the run to stop as soon as its first weight file is whole."""
-    record = stream.write_json
+    """Ask the run to stop as soon as its first weight file is whole, and write no other until it has heard."""
+    record, begin = stream.write_json, stream.Stream.__init__
+    streams = []
+
+    def begun(self, *arguments):
+        begin(self, *arguments)
+        streams.append(self)
 
     def recorded(path, value):
         record(path, value)
         run.stop_request.write_text("keep")
+        assert streams[-1]._ended.wait(60)
 
+    monkeypatch.setattr(stream.Stream, "__init__", begun)
     monkeypatch.setattr(stream, "write_json", recorded)
 
 
