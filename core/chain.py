@@ -98,6 +98,11 @@ class ChainRecipe(Recipe):
             say("of.more_teachers", "Each link of a chain has one teacher. Leave the others out.")
         if self.of.processes > 1 or self.of.launch != "direct":
             say("of.processes", "The links of a chain run in one process. Choose one, launched directly.")
+        if self.of.measure_every is not None:
+            say(
+                "of.measure_every",
+                "The links of a chain are not measured as they go. Leave it out, and evaluate its checkpoints or its student.",
+            )
         count = len(self.links) or len(self.sizes) + 1
         shares = [link.tokens for link in self.links] or _shares(self.of.tokens, [1] * count)
         if min(shares) < LEAST_TOKENS:

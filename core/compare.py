@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -23,7 +23,7 @@ from core.radar import SCALES, Column, Scale
 from core.runs import RunFolder
 from core.scores import Measured, Score
 from core.state import History
-from core.subjects import result_of
+from core.subjects import borrowed_step, result_of
 
 Cost: TypeAlias = Literal["parameters", "size_bytes", "memory_bytes", "decode_tokens_per_second", "training_flops"]
 HELD_OUT = "held-out text"
@@ -57,6 +57,7 @@ class Entry:
     samples: Mapping[str, str] = field(default_factory=dict)  # prompt → the last text written to it
     training_flops: float | None = None
     teacher: str | None = None
+    checkpoint: int | None = None  # the step whose figures these are, of a run that goes on
 
     def cost(self, axis: Cost) -> float | None:
         if axis in ("memory_bytes", "decode_tokens_per_second"):
@@ -152,7 +153,7 @@ def compare(
     if reference is not None and reference not in words:
         raise BadRecipe(f"The reference {reference} is not among the models compared.", "Name it, too.")
     if reference is None:
-        reference = _teacher_among(entries)
+        reference = teacher_among(entries)
     if scale == "retention" and reference is None:
         raise BadRecipe(
             "Retention needs a reference, and no model here is the teacher of another.", "Say which with --reference."
@@ -160,13 +161,27 @@ def compare(
     return Comparison(entries, scale, reference, name)
 
 
-def entry_of(home: Home, word: str, known: Iterable[Measured]) -> Entry:
-    """What is known of a model folder, a name in the Hub's cache, or a run."""
+def teacher_among(entries: Sequence[Entry]) -> str | None:
+    """The word of the entry that is the teacher of another one."""
+    for student in entries:
+        for other in entries:
+            if student.teacher and other.path is not None and Path(student.teacher).resolve() == other.path.resolve():
+                return other.word
+    return None
+
+
+def entry_of(home: Home, word: str, known: Sequence[Measured]) -> Entry:
+    """What is known of a model folder, a name in the Hub's cache, or a run.
+
+    A run that has no finished model yet has the figures of its checkpoint that was measured last.
+    """
     run, path = _find(home, word)
     info = _info(path)
     if run is None and info is not None and info.lineage is not None:
         run = _run_of(home, info.lineage.run)
-    mine = [one for one in known if info is not None and one.fingerprint == info.fingerprint]
+    step, mine = None, [one for one in known if info is not None and one.fingerprint == info.fingerprint]
+    if run is not None and path is None:
+        step, mine = _last_checkpoint(home, run, known)
     history = run.history() if run is not None else History()
     recipe = run.recipe() if run is not None else None
     held_out = _held_out(history, recipe) if isinstance(recipe, DistillRecipe) else {}
@@ -183,7 +198,15 @@ def entry_of(home: Home, word: str, known: Iterable[Measured]) -> Entry:
         {sample.prompt: sample.text for sample in history.samples},
         _flops(history, history.steps[-1].tokens) if history.steps else None,
         getattr(recipe, "teacher", None),
+        step,
     )
+
+
+def _last_checkpoint(home: Home, run: RunFolder, known: Sequence[Measured]) -> tuple[int | None, list[Measured]]:
+    """The step of the run's checkpoint that was measured last, and what was found of it."""
+    steps = [borrowed_step(home, run.id, one.model) for one in known]
+    last = max((step for step in steps if step is not None), default=None)
+    return last, [one for one, step in zip(known, steps, strict=True) if step is not None and step == last]
 
 
 def _find(home: Home, word: str) -> tuple[RunFolder | None, Path | None]:
@@ -238,15 +261,6 @@ def _flat(value: Any, under: str = "") -> dict[str, Any]:
     if isinstance(value, dict) and value:
         return {name: item for key, each in value.items() for name, item in _flat(each, f"{under}{key}.").items()}
     return {under.removesuffix("."): value}
-
-
-def _teacher_among(entries: Sequence[Entry]) -> str | None:
-    """The word of the entry that is the teacher of another one."""
-    for student in entries:
-        for other in entries:
-            if student.teacher and other.path is not None and Path(student.teacher).resolve() == other.path.resolve():
-                return other.word
-    return None
 
 
 # --- everything measured, and comparisons that are kept ---------------------------------------------------------------

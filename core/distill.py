@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from core.objectives import OBJECTIVES, Objective, Source, objective_words, source_words
-from core.recipe import Problem, Recipe
+from core.recipe import Problem
 from core.shapes import Shape
+from core.watch import WatchedRecipe
 
 Builder = Literal["prune", "masks", "inherit", "scratch", "existing"]
 
@@ -18,7 +19,7 @@ SHORTEST_SEQUENCE = 8
 WRITES_WHOLE = "A student that writes text itself must be whole in each process, and fsdp shares it out."
 
 
-class DistillRecipe(Recipe):
+class DistillRecipe(WatchedRecipe):
     """A student trained on text under a teacher's guidance: loss = a·CE + (1 − a)·τ²·KL(teacher ‖ student)."""
 
     kind: Literal["distill"] = "distill"
@@ -241,6 +242,7 @@ class DistillRecipe(Recipe):
                     )
                 )
         found.extend(self._objective_problems())
+        found.extend(self.watch_problems())
         if self.shape is not None and self.sequence_length is not None and self.sequence_length > self.shape.context:
             found.append(
                 Problem(

@@ -99,15 +99,17 @@ class StepLogged(Event):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationLogged(Event):
-    """Held-out figures of the `subject`, "student" or "teacher".
+    """Held-out figures of the `subject`, "student" or "teacher"; of an evaluation, "model".
 
-    `metrics` has ce and kd in nats a token, perplexity, bits_per_byte and agreement.
+    `metrics` has ce and kd in nats a token, perplexity, bits_per_byte and agreement. `scores` are an evaluation's figures with all that
+    decides them, as `core.scores.Score` has them.
     """
 
     step: int
     tokens: int
     subject: str
     metrics: dict[str, float | None]
+    scores: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,15 @@ class CheckpointSaved(Event):
 
     step: int
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMeasured(Event):
+    """The student after a step was given to the evaluation `run`, for which the training waited so many seconds (0: it went on)."""
+
+    step: int
+    run: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,7 @@ KINDS: dict[str, type[Event]] = {
         EvaluationLogged,
         SampleWritten,
         CheckpointSaved,
+        StudentMeasured,
         NoticeRaised,
         LinkEntered,
         RunStopped,

@@ -9,6 +9,7 @@ from pydantic import Field
 from core.distill import DistillRecipe
 from core.estimate import Choices
 from core.recipe import Problem, Recipe
+from core.watch import UNWATCHED
 
 STEPS = 8
 
@@ -40,6 +41,7 @@ def measurement(recipe: DistillRecipe, choices: Choices) -> MeasureRecipe:
             "validation_tokens": 1024,
             "calibration_blocks": min(recipe.calibration_blocks, 8),
             "out": None,
+            **UNWATCHED,
         }
     )
     return MeasureRecipe(of=short, device=recipe.device, share_device=recipe.share_device, seed=recipe.seed)

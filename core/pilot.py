@@ -30,6 +30,7 @@ from core.runs import RunFolder, all_runs, new_run, remove_folder
 from core.settle import without_unread
 from core.shapes import Shape, config_for, count_parameters, validate_cut
 from core.state import History, State
+from core.watch import UNWATCHED
 
 Field = Literal["teacher", "objective", "source"]
 FIELDS: tuple[Field, ...] = ("teacher", "objective", "source")
@@ -88,7 +89,7 @@ def pilot_recipes(recipe: DistillRecipe, field: Field, values: Sequence[str], to
         )
     if not recipe.use_teacher:
         raise BadRecipe("use_teacher: A pilot compares how teachers guide.", "Leave --no-teacher out.")
-    plain = recipe.model_copy(update={"tokens": tokens, "out": None})
+    plain = recipe.model_copy(update={"tokens": tokens, "out": None, **UNWATCHED})
     if field == "teacher":
         settled = _under_teachers(plain, [resolve_model(value) for value in values])
     else:

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,8 +275,13 @@ def ensure_runner(home: Home) -> None:
         ) from error
 
 
-def start_detached(module_and_arguments: list[str], output_file: Path) -> subprocess.Popen[bytes]:
-    """`python -m MODULE ARGUMENTS …` cut loose from us; its output goes to the end of a file. Raises OSError."""
+def start_detached(
+    module_and_arguments: list[str], output_file: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """`python -m MODULE ARGUMENTS …` cut loose from us; its output goes to the end of a file. Raises OSError.
+
+    `environment` stands for our own.
+    """
     # -P: a folder named core where the user stands is not ours
     command = [sys.executable, "-P", "-m", *module_and_arguments]
     with output_file.open("ab") as output:
@@ -285,23 +290,24 @@ def start_detached(module_and_arguments: list[str], output_file: Path) -> subpro
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=process_environment(),
+            env=process_environment(environment),
             **own_session(),
         )
     return process
 
 
-def process_environment() -> dict[str, str]:
+def process_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of our processes: they find this very code and speak UTF-8.
 
     Threads of torch spin a moment between the small operations of a small model, and then sleep: spinning for ever starves whatever
     else runs, sleeping at once costs a third of the speed (libgomp; `OMP_WAIT_POLICY` in the user's environment overrules it).
     """
+    ours = os.environ if environment is None else environment
     here = str(Path(core.__file__).resolve().parent.parent)
-    paths = [here, *(part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != here)]
+    paths = [here, *(part for part in ours.get("PYTHONPATH", "").split(os.pathsep) if part and part != here)]
     return {
         "GOMP_SPINCOUNT": "10000",
-        **os.environ,
+        **ours,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",  # the same as -P, for what our processes start in turn
         "PYTHONUTF8": "1",

@@ -7,7 +7,7 @@ An evaluation leaves its scores in `artifacts/evaluation.json`; distillations ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from core.files import read_json
 from core.home import Home
 from core.recipe import Recipe
 from core.runs import RunFolder
+from core.state import History
 
 EVALUATION = "evaluation.json"
 TEXT_METRICS = ("bits_per_byte", "perplexity", "ce", "agreement", "kd")
@@ -134,6 +135,22 @@ def _of_rest(results: Mapping[str, Any], recipe: Recipe) -> Iterator[Score]:
             yield Score("speed", metric, float(speed[metric]), None, on, None, metric == "decode_tokens_per_second")
 
 
+def told_so_far(history: History) -> dict[tuple[str, str, str], Score]:
+    """The figures that an evaluation has found so far, by column, while it goes on."""
+    found = [_score(each) for point in history.evaluations for each in point.scores]
+    return {score.column: score for score in found if score is not None}
+
+
+def _score(said: Any) -> Score | None:
+    """A score as a journal or a file has it; None if it is none. Fields of a newer version are left out."""
+    known = {each.name for each in fields(Score)}
+    try:
+        score = Score(**{name: value for name, value in said.items() if name in known})
+        return replace(score, value=float(score.value))
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
 # --- what lies in a data folder ---------------------------------------------------------------------------------------
 
 
@@ -149,11 +166,10 @@ def measured(home: Home) -> list[Measured]:
 def measured_by(run: RunFolder) -> Measured | None:
     """The scores that an evaluation left, or None."""
     file = run.artifacts / EVALUATION
-    known = {each.name for each in fields(Score)}
     try:
         said = read_json(file)
         model = said["model"]
-        scores = tuple(Score(**{k: v for k, v in each.items() if k in known}) for each in said["scores"])
+        scores = tuple(score for each in said["scores"] if (score := _score(each)) is not None)
         return Measured(
             run.id,
             Path(model["path"]),

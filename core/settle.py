@@ -140,8 +140,11 @@ def with_absolute_paths(recipe: DistillRecipe) -> DistillRecipe:
             "more_teachers": tuple(str(resolve_model(item)) for item in recipe.more_teachers),
             "student": str(target.path) if target.path is not None else target.text,
             "data": tuple(_absolute(item) for item in recipe.data),
-            "cache": None if recipe.cache is None else _absolute(recipe.cache),
-            "out": None if recipe.out is None else _absolute(recipe.out),
+            **{
+                name: None if path is None else _absolute(path)
+                for name in ("cache", "out", "measure_files", "measure_pairs")
+                for path in [getattr(recipe, name)]
+            },
         }
     )
 

@@ -40,6 +40,7 @@ class History:
     steps: list[ev.StepLogged] = field(default_factory=list)
     evaluations: list[ev.EvaluationLogged] = field(default_factory=list)
     samples: list[ev.SampleWritten] = field(default_factory=list)
+    measured: list[ev.StudentMeasured] = field(default_factory=list)
     choices: dict[str, ev.ChoiceMade] = field(default_factory=dict)
     notices: list[ev.NoticeRaised] = field(default_factory=list)
     links: list[ev.LinkEntered] = field(default_factory=list)  # of a chain, those entered so far
@@ -68,6 +69,8 @@ class History:
                 self.evaluations.append(event)
             case ev.SampleWritten():
                 self.samples.append(event)
+            case ev.StudentMeasured():
+                self.measured.append(event)
             case ev.ChoiceMade():
                 self.choices[event.name] = event
             case ev.NoticeRaised():
@@ -96,6 +99,7 @@ class History:
         self.steps = [point for point in self.steps if point.step <= keep]
         self.evaluations = [point for point in self.evaluations if point.step <= keep]
         self.samples = [sample for sample in self.samples if sample.step <= keep]
+        self.measured = [point for point in self.measured if point.step <= keep]
         self.links = [link for link in self.links if link.step <= max(keep, 0)]
 
     def totals(self) -> Sequence[float | None]:

@@ -112,6 +112,14 @@ def borrow(home: Home, run: RunFolder, step: str) -> Path:
     return folder
 
 
+def borrowed_step(home: Home, run: str, folder: Path) -> int | None:
+    """The step of a checkpoint of `run` that `folder` was borrowed from; None for any other folder."""
+    if folder.parent != home.root / BORROWED or not folder.name.startswith(f"{run}-"):
+        return None
+    step = folder.name.removeprefix(f"{run}-").split("-")[0]
+    return int(step) if step.isdecimal() else None
+
+
 def give_back(home: Home, folder: Path) -> None:
     """Remove a borrowed checkpoint once it is measured; other folders are left alone."""
     if folder.parent == home.root / BORROWED:

@@ -24,6 +24,10 @@ METAVARS = {
     "out": "DIR",
     "device": "DEVICE",
     "teacher_device": "DEVICE",
+    "measure_device": "DEVICE",
+    "measure_tasks": "TASK",
+    "measure_files": "DIR",
+    "measure_pairs": "FILE",
 }
 NEVER = {"kind", "shape"}  # the command says the kind, and the shape follows from the student
 ONCE = {"teacher"}  # other commands take several, so that a second one must not silently take the place of the first

@@ -75,6 +75,16 @@ DISTILL_GROUPS = {
         "beta2",
         "clip",
     ],
+    "measured on benchmarks while it is trained": [
+        "measure_every",
+        "measure_tasks",
+        "measure_files",
+        "measure_shots",
+        "measure_limit",
+        "measure_pairs",
+        "measure_skills",
+        "measure_device",
+    ],
     "More settings: what is kept": [
         "evaluate_every",
         "checkpoint_every",

@@ -48,6 +48,7 @@ from core.engine.text import (
     tokenise,
 )
 from core.engine.trainer import DistillTrainer, training_arguments
+from core.engine.watching import Watcher
 from core.errors import BadRecipe, Trouble
 from core.files import read_json
 from core.journal import read_journal
@@ -82,11 +83,14 @@ def run(session: Session) -> dict[str, Any]:
     evaluator = Evaluator(session, bench, student)
     if bench.resumed is None:
         session.peers.by_main(lambda: evaluator(0, 0))
-    student = train(session, recipe, bench, lesson, evaluator)
+    watcher = Watcher(session, recipe)
+    student = train(session, recipe, bench, lesson, evaluator, watcher)
     if not session.peers.main:
         return {}
     lesson.drop()
-    return finish(session, recipe, bench, student, evaluator)
+    results = finish(session, recipe, bench, student, evaluator)
+    watcher.student(session.step, session.artifacts / "student")
+    return results
 
 
 # ---------------------------------------------------------------------------------------------------- before training
@@ -416,7 +420,7 @@ class Evaluator:
 
 
 def train(
-    session: Session, recipe: DistillRecipe, bench: Bench, lesson: Lesson, evaluator: Evaluator
+    session: Session, recipe: DistillRecipe, bench: Bench, lesson: Lesson, evaluator: Evaluator, watcher: Watcher
 ) -> PreTrainedModel:
     """Train the student to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
     assert bench.blocks is not None
@@ -434,6 +438,7 @@ def train(
         session.phase("training", f"{steps} steps")
         history = fold(read_journal(session.run.journal))
         session.step = resumed[0] if resumed else 0
+        session.peers.by_main(lambda at=session.step: watcher.checkpoint(at))  # where it was killed before it could be
         arguments = training_arguments(
             session,
             recipe,
@@ -454,6 +459,7 @@ def train(
             arguments,
             evaluator,
             history.steps[-1].seconds if history.steps else 0.0,
+            watcher,
         )
         too_much: BaseException | None = None
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,14 @@ def _read_text(session: Session, recipe: EvaluateRecipe, subject: Subject) -> di
     corpus, framing = _read(session, recipe, subject)
     found = _read_scores(session, recipe, subject.model, corpus, framing)
     figures: dict[str, float | None] = {name: value for name, value in found.items() if isinstance(value, float)}
-    session.say(ev.EvaluationLogged(0, 0, "model", figures))
+    tell(session, figures, found)
     return found
+
+
+def tell(session: Session, metrics: Mapping[str, float | None], results: Mapping[str, Any]) -> None:
+    """Say in the journal what one part of an evaluation has found."""
+    scores = [asdict(each) for each in scores_of(results, session.recipe)]
+    session.say(ev.EvaluationLogged(0, 0, "model", dict(metrics), scores))
 
 
 def _read(session: Session, recipe: EvaluateRecipe, subject: Subject) -> tuple[Corpus, Framing]:
@@ -176,7 +182,9 @@ def _ask_skills(session: Session, recipe: EvaluateRecipe, subject: Subject) -> d
     session.phase("asking the questions", f"{recipe.skills} of each skill")
     framing = subject.framing(session, ["Once upon a time, there was a little girl."])
     asked = questions(QUESTION_SEED, recipe.skills)
-    return {"skills": ask(session, subject.model, subject.tokenizer, framing, asked)}
+    results = {"skills": ask(session, subject.model, subject.tokenizer, framing, asked)}
+    tell(session, {f"skill {name}/accuracy": share for name, share in results["skills"].items()}, results)
+    return results
 
 
 def _ask_pairs(session: Session, subject: Subject, sets: dict[str, Any]) -> dict[str, Any]:
@@ -191,8 +199,9 @@ def _ask_pairs(session: Session, subject: Subject, sets: dict[str, Any]) -> dict
         "minimal_pairs/accuracy": found["accuracy"],
         "minimal_pairs/stderr": found["stderr"],
     }
-    session.say(ev.EvaluationLogged(0, 0, "model", told))
-    return {"accuracy": found["accuracy"], "pairs": found}
+    results = {"accuracy": found["accuracy"], "pairs": found}
+    tell(session, told, results)
+    return results
 
 
 def _write(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
@@ -200,26 +209,24 @@ def _write(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[s
 
     session.phase("writing", f"{recipe.written} texts")
     texts = first_texts(recipe.data, recipe.separator, recipe.written)
-    return {"writing": write_texts(session, recipe, subject, texts)}
+    results = {"writing": write_texts(session, recipe, subject, texts)}
+    tell(session, {}, results)
+    return results
 
 
 def _time(session: Session, subject: Subject) -> dict[str, Any]:
     from core.engine.evaluation.speed import time_model
 
     session.phase("timing", "reading and writing")
-    return {"speed": time_model(session, subject)}
+    results = {"speed": time_model(session, subject)}
+    tell(session, {}, results)
+    return results
 
 
 def _ask_benchmarks(session: Session, recipe: EvaluateRecipe, subject: Subject) -> dict[str, Any]:
-    from core.engine.evaluation.harness import benchmarks  # seconds of imports that no other part needs
+    from core.engine.evaluation.harness import benchmarks, results_of  # seconds of imports that no other part needs
 
-    figures = benchmarks(session, recipe, subject)
-    return {
-        "results": {figure.task: figure.metrics for figure in figures},
-        "tasks": {
-            figure.task: {k: v for k, v in asdict(figure).items() if k not in ("metrics", "task")} for figure in figures
-        },
-    }
+    return results_of(benchmarks(session, recipe, subject))
 
 
 @torch.inference_mode()

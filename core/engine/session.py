@@ -5,6 +5,7 @@ Every capability's `run(session)` speaks to the outside through this and nothing
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from core.errors import Trouble
 from core.journal import JournalWriter
 from core.recipe import Recipe
 from core.runs import DISCARD, KEEP, RunFolder
+
+OUTSIDE = dict(os.environ)  # as the engine was started, before it made its devices the only visible ones
 
 
 class StopRequested(Exception):

@@ -24,6 +24,7 @@ from core.engine.failures import is_out_of_memory
 from core.engine.lesson import SUMS, Batch, Lesson
 from core.engine.session import Session
 from core.engine.text import Blocks, collate
+from core.engine.watching import Watcher
 from core.errors import Trouble
 from core.files import read_json, write_json
 
@@ -43,12 +44,14 @@ class DistillTrainer(Trainer):
         arguments: TrainingArguments,
         evaluated: Callable[[int, int], None],
         seconds_before: float,
+        watcher: Watcher | None = None,
     ) -> None:
         self.session = session
         self.recipe = recipe
         self.lesson = lesson
         self.blocks = blocks
         self.evaluated = evaluated
+        self.watcher = watcher
         self.journalist = Journalist(session, self, seconds_before)
         # The SUMS since the last log, those before the step under way, and of the step's micro-batches so far, still on the device.
         self.parts = torch.zeros(len(SUMS), dtype=torch.float64)
@@ -198,6 +201,8 @@ class Journalist(TrainerCallback):
         self.session.step = state.global_step
         if state.global_step >= state.max_steps:
             control.should_log = True  # the curve reaches to the end, whatever `log_every`
+        elif self.trainer.recipe.is_due(state.global_step):
+            control.should_save = True
         if self.session.agreed_stop() is not None:
             control.should_training_stop = True
             control.should_save = not self.session.discarding
@@ -205,15 +210,19 @@ class Journalist(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(args.output_dir) / f"{checkpoints.PREFIX}{state.global_step}"
         parts = self.session.peers.summed(self.trainer.parts)  # by then every process has written its files
-        if not self.session.peers.main:
+        if self.session.peers.main:
+            self.trainer.parts = parts
+            self._seal(folder, state.global_step)
+        else:
             self.trainer.parts.zero_()
-            return
-        self.trainer.parts = parts
+        watcher = self.trainer.watcher
+        if watcher is not None and state.global_step < state.max_steps:
+            self.session.peers.by_main(lambda: watcher.checkpoint(state.global_step))
+
+    def _seal(self, folder: Path, step: int) -> None:
         write_json(folder / SINCE_LOG, self.trainer.since_log())
-        checkpoints.seal(folder, state.global_step)
-        self.session.say(
-            ev.CheckpointSaved(state.global_step, str(folder.relative_to(self.session.run.path).as_posix()))
-        )
+        checkpoints.seal(folder, step)
+        self.session.say(ev.CheckpointSaved(step, str(folder.relative_to(self.session.run.path).as_posix())))
         checkpoints.keep_newest(self.session.run.checkpoints, self.trainer.recipe.keep_checkpoints)
 
     def log_step(self, step: int, logs: dict[str, float], sums: dict[str, float]) -> None:

@@ -15,13 +15,15 @@ from desktop_app.icons import icon
 
 
 class HeadRow(QWidget):
-    """`wanted` names what to do with a column: template, form, again, show, twice or remove."""
+    """`wanted` names what to do with a column: template, form, again, compare, show, twice or remove."""
 
     wanted = Signal(str, str)  # what, column
     adapter_switched = Signal(str, str, float)  # column, adapter, scale
+    adapter_laid = Signal(str, str)  # column, the adapter's folder
 
-    def __init__(self, why_not: Callable[[str], str]) -> None:
+    def __init__(self, why_not: Callable[[str], str], adapters: Callable[[str], Sequence[tuple[str, str]]]) -> None:
         super().__init__()
+        self._fitting = adapters  # for a column, folder and name of those that could be laid over its model
         self._why_not = why_not  # of what is wanted
         self.heads: dict[str, Head] = {}
         self._members: dict[str, Member] = {}
@@ -61,13 +63,26 @@ class HeadRow(QWidget):
         self._entry(menu, "template", "log", self.tr("Show its template…"), column, not_read)
         for name, scale in member.adapters.items():
             self._adapter_entry(menu, column, name, scale)
+        self._offer_adapters(menu, column)
         self._entry(menu, "form", "settings", self.tr("How it is asked…"), column)
         self._entry(menu, "again", "again", self.tr("Answer again"), column, self._why_not("again"))
+        self._entry(menu, "compare", "compare", self.tr("Compare these models"), column)
         self._entry(menu, "show", "models", self.tr("Show on the Models page"), column)
         self._entry(menu, "twice", "copy", self.tr("Talk with it twice"), column, self._why_not("twice"))
         menu.addSeparator()
         self._entry(menu, "remove", "close", self.tr("Take away"), column)
         return menu
+
+    def _offer_adapters(self, menu: QMenu, column: str) -> None:
+        fitting = self._fitting(column)
+        offer = menu.addMenu(icon("merge", "muted"), self.tr("Lay an adapter over it"))
+        offer.setEnabled(bool(fitting))
+        none = self.tr("No other adapter here was made for this model.")
+        offer.menuAction().setToolTip("" if fitting else none)
+        for folder, name in fitting:
+            action = offer.addAction(name)
+            action.setToolTip(folder)
+            action.triggered.connect(lambda _=False, folder=folder: self.adapter_laid.emit(column, folder))
 
     def _entry(self, menu: QMenu, what: str, sign: str, text: str, column: str, why_not: str = "") -> None:
         action = menu.addAction(icon(sign, "muted"), text)

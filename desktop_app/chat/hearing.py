@@ -90,6 +90,7 @@ class Hearing(QObject):
             found = self.members.of_handle(event.model)
             for member in found:
                 member.failure, member.loading, member.loaded = words, "", False
+                self.members.take_off(member.folder)  # so that the model alone can be tried again
             heard.members = True
             if not found:
                 self.failed.emit(event)

@@ -19,6 +19,7 @@ class Members:
     def __init__(self) -> None:
         self.all: list[Member] = []
         self._handles: dict[str, str] = {}  # by folder, for as long as the window lives
+        self._laid: dict[str, tuple[str, ...]] = {}  # by a model's folder, those of the adapters over it
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self.all)
@@ -71,7 +72,37 @@ class Members:
     def wanted(self, device: str) -> list[Wanted]:
         """Everything that must be in memory to talk."""
         folders = [member.folder for member in self.all] + [member.draft for member in self.all if member.draft]
-        return [Wanted(self.handle(folder), folder, device) for folder in dict.fromkeys(folders)]
+        return [
+            Wanted(self.handle(folder), folder, device, self._laid.get(folder, ())) for folder in dict.fromkeys(folders)
+        ]
+
+    def lay(self, column: str, adapter: str) -> None:
+        """Lay one more adapter over a column's model; all columns of that model are to be loaded anew."""
+        member = self.column(column)
+        if member is not None:
+            self._laid[member.folder] = (*self._laid.get(member.folder, ()), adapter)
+            for one in self.of_handle(member.handle):
+                one.loaded, one.loading, one.failure = False, "", ""
+
+    def take_off(self, folder: str) -> None:
+        """Forget the adapters over a model: they could not be laid, or nobody talks with it any more."""
+        self._laid.pop(folder, None)
+
+    def fitting_adapters(self, column: str, entries: Sequence[ModelEntry]) -> list[tuple[str, str]]:
+        """Folder and name of the adapters that were made for a column's model and are not over it yet."""
+        member = self.column(column)
+        if member is None:
+            return []
+        folder, laid = _real(member.folder), self._laid.get(member.folder, ())
+        return [
+            (str(entry.path), entry.name)
+            for entry in entries
+            if entry.info is not None
+            and entry.info.is_adapter
+            and entry.info.base_model is not None
+            and _real(entry.info.base_model) == folder
+            and str(entry.path) not in laid
+        ]
 
     def cast(self, rows: Sequence[RunSummary], entries: Sequence[ModelEntry]) -> None:
         """Find out who taught whom, and give each its colour: teachers grey, the others one after the other."""

@@ -79,7 +79,10 @@ class ChatPage(Page):
         self.settings_button = button(self.tr("Settings"), "settings")
         self.engine_strip, self.run_strip = Strip(), RunStrip()
         self.stack, self.middle = QStackedWidget(), QStackedWidget()
-        self.heads = HeadRow(lambda what: self._why_not_add() if what == "twice" else self._why_not_again())
+        self.heads = HeadRow(
+            lambda what: self._why_not_add() if what == "twice" else self._why_not_again(),
+            lambda column: self.members.fitting_adapters(column, context.shelf.entries),
+        )
         self._lay_out()
         self._connect()
         self.make_shortcuts()
@@ -167,6 +170,7 @@ class ChatPage(Page):
         self.settings_button.toggled.connect(self._show_pane)
         self.heads.wanted.connect(self._do_with_model)
         self.heads.adapter_switched.connect(self._set_adapter)
+        self.heads.adapter_laid.connect(self._lay_adapter)
         self.beginning.pair_wanted.connect(self.talk_with)
         self.beginning.choice_wanted.connect(self.choose_model)
         self.hint.suggested.connect(self.composer.put)
@@ -236,6 +240,7 @@ class ChatPage(Page):
             Command("chat.again", self.tr("Answer again, all models"), self.regenerate_last, "again", "Ctrl+R", self._why_not_again),
             Command("chat.edit", self.tr("Edit what you said last"), self.edit_last, "edit", "", self._why_not_again),
             Command("chat.blind", self.tr("Blind comparison"), self.blind_button.toggle, "blind", "", self._why_not_blind),
+            Command("chat.compare", self.tr("Compare these models on benchmarks"), self.compare, "compare", "", self._why_not_nobody),
             Command("chat.settings", self.tr("Settings of the chat"), self.settings_button.toggle, "settings"),
             Command("chat.search", self.tr("Search conversations"), self.list.search.setFocus, "search", "Ctrl+F"),
             Command("chat.memory", self.tr("Give the models' memory back"), self.give_memory_back, "memory", "", self._why_not_give_back),
@@ -308,8 +313,13 @@ class ChatPage(Page):
             for folder in (gone.folder, gone.draft):
                 if folder and not self.members.in_use(folder):
                     self.speech.unload(self.members.handle(folder))
+                    self.members.take_off(folder)
             for place in [one for one in self.hearing.live if one[1] == column]:
                 del self.hearing.live[place]
+
+    def compare(self) -> None:
+        """The models that talk, on the Compare page."""
+        self.context.open("compare", models=list(dict.fromkeys(member.folder for member in self.members)))
 
     def give_memory_back(self) -> None:
         """All models leave the memory; the conversation stays, and the next word brings them back."""
@@ -351,6 +361,14 @@ class ChatPage(Page):
             member.adapters[adapter] = scale
             self._show_members()
 
+    def _lay_adapter(self, column: str, adapter: str) -> None:
+        """The model is loaded anew with it; from then on it can be switched off and on."""
+        if self._writing():
+            self.context.say(self.tr("Wait for the answers, or stop them: the model is loaded anew for it."), "warning")
+            return
+        self.members.lay(column, adapter)
+        self._load()
+
     def _show_members(self) -> None:
         shelf, members = self.context.shelf, self.members
         members.cast(self.context.live.rows, shelf.entries)
@@ -380,6 +398,7 @@ class ChatPage(Page):
             "template": lambda: self.show_template(column),
             "form": lambda: self._show_form_of(column),
             "again": lambda: self.regenerate_last([column]),
+            "compare": self.compare,
             "show": lambda: self.context.open("models", model=Folder(member.folder)),
             "twice": lambda: self.add_model(member.folder),
             "remove": lambda: self.remove_model(column),

@@ -44,11 +44,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model that must be in memory: its handle, folder, and where."""
+    """A model that must be in memory: its handle, folder, where, and the folders of the adapters laid over it."""
 
     handle: str
     folder: str
     device: str = "auto"
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,9 @@ class Speech(QObject):
             place = find_place(self.home, model.device, share=True)
             self._asked[model.handle] = model
             self._send(partial(self.settled.emit, place.reason))
-            self._engine().send(chat.Load(model=model.handle, path=model.folder, device=place.device))
+            self._engine().send(
+                chat.Load(model=model.handle, path=model.folder, device=place.device, adapters=model.adapters)
+            )
 
     def _unload(self, handle: str) -> None:
         if self._asked.pop(handle, None) is not None and self._speaker is not None:

@@ -11,7 +11,7 @@ from core.compare import Comparison, Entry
 from core.radar import Axis, Column, Scale, Spoke, axes_of, axis_of, spokes
 from core.scores import Score
 from desktop_app.charts.radar import RadarLine
-from desktop_app.compare.reading import Going, fits
+from desktop_app.compare.reading import Going
 from desktop_app.compare.words import task_title
 
 MOST_AXES = 12  # more labels than that touch each other
@@ -112,19 +112,12 @@ def pending_of(going: Sequence[Going], axes: Sequence[Axis]) -> tuple[str, ...]:
     return tuple(task_title(part) for part in parts if part not in there)
 
 
-def place_new(
-    comparison: Comparison, going: Sequence[Going], told: Mapping[str, Mapping[tuple[str, str], Score]]
-) -> New:
-    """The figures that evaluations have told so far (by run), in the columns that they will come to be in.
-
-    A figure that fits no column that is there, or more than one, gets a column of its own until its evaluation has ended.
-    """
-    columns = comparison.columns()
-    found: dict[tuple[int, Column], Score] = {}
-    for one in going:
-        place = next((at for at, entry in enumerate(comparison.entries) if entry.word == one.word), None)
-        for (task, metric), score in told.get(one.run, {}).items():
-            alike = [column for column in columns if column[:2] == (task, metric) and fits(column, one)]
-            if place is not None:
-                found[place, alike[0] if len(alike) == 1 else (task, metric, "")] = score
-    return found
+def place_new(comparison: Comparison, going: Sequence[Going], told: Mapping[str, Mapping[Column, Score]]) -> New:
+    """The figures that evaluations have told so far (by run)."""
+    places = {entry.word: at for at, entry in enumerate(comparison.entries)}
+    return {
+        (places[one.word], column): score
+        for one in going
+        if one.word in places
+        for column, score in told.get(one.run, {}).items()
+    }

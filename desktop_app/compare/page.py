@@ -29,8 +29,8 @@ from core import compare, report
 from core.compare import Comparison
 from core.errors import Trouble
 from core.files import write_text
-from core.radar import SCALES, Scale
-from core.scores import Score
+from core.radar import SCALES, Column, Scale
+from core.scores import Score, told_so_far
 from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.compare.axes import place_new
@@ -40,7 +40,7 @@ from desktop_app.compare.judged import JudgedPane
 from desktop_app.compare.leaderboard import LeaderboardPane
 from desktop_app.compare.pick_list import PickDialog, offers_of
 from desktop_app.compare.quality_pane import QualityPane
-from desktop_app.compare.reading import Seen, coming, control_of, see
+from desktop_app.compare.reading import Seen, control_of, see
 from desktop_app.compare.scores_pane import ScoresPane
 from desktop_app.compare.side_panes import SamplesPane, SettingsPane
 from desktop_app.context import Context
@@ -75,7 +75,7 @@ class ComparePage(Page):
         self._title = ""  # of a comparison that is kept
         self._kept: list[str] = []
         self._seen: Seen | None = None
-        self._told: dict[str, Mapping[tuple[str, str], Score]] = {}  # by run, figures of evaluations that go on
+        self._told: dict[str, Mapping[Column, Score]] = {}  # by run, figures of evaluations that go on
         self._mark: tuple[object, ...] = ()
         self._restored = self._on_screen = False
         self._latest, self._keeping = Latest(self), Latest(self)
@@ -296,7 +296,7 @@ class ComparePage(Page):
         alive = {one.run for one in seen.going}
         self._told = {run: told for run, told in self._told.items() if run in alive}
         for run in alive & pictures.keys():
-            self._told[run] = coming(pictures[run].history)
+            self._told[run] = told_so_far(pictures[run].history)
         self._show_chips()
         self._show_state()
         self._show_comparison()
@@ -329,7 +329,7 @@ class ComparePage(Page):
         if not self._on_screen or self._seen is None:
             return
         if any(one.run == run for one in self._seen.going):
-            told = coming(picture.history)
+            told = told_so_far(picture.history)
             if told != self._told.get(run):
                 self._told[run] = told
                 self._show_comparison()

@@ -87,7 +87,10 @@ class ModelsPage(Page):
             [by_name["models.teacher"], by_name["models.student"]],
             [
                 by_name[f"models.{name}"]
-                for name in ("tune", "merge", "chat", "export", "rounding", "open", "copy", "forget", "delete")
+                for name in (
+                    *("tune", "merge", "chat", "evaluate", "compare", "export", "rounding"),
+                    *("open", "copy", "forget", "delete"),
+                )
             ],
         )
         self.nothing_picked = _centred(self.tr("Pick a model to see what it is made of."))
@@ -413,6 +416,10 @@ class ModelsPage(Page):
                 words=lambda: self.tr("Merge…"),
             ),
             Command("models.chat", self.tr("Chat with it"), self._chat, "chat", why_not=self._why_not_chat),
+            Command(
+                "models.evaluate", self.tr("Evaluate…"), self._evaluate, "measure", why_not=self._why_not_measure
+            ),
+            Command("models.compare", self.tr("Compare"), self._compare, "compare", why_not=self._why_not_measure),
             Command("models.export", self.tr("Export…"), self._export, "export", why_not=self._why_not_export),
             Command(
                 "models.rounding", self.tr("What int8 does…"), self._show_rounding, "help", why_not=self._why_not_export
@@ -550,6 +557,20 @@ class ModelsPage(Page):
         if entry is not None and entry.info is None:
             return self.tr("It can't be used: %s") % (entry.broken or "")
         return self._why_nothing()
+
+    def _evaluate(self) -> None:
+        if entry := self._entry():
+            self.context.open("compare", evaluate=[str(entry.path)])
+
+    def _compare(self) -> None:
+        if entry := self._entry():
+            self.context.open("compare", models=[str(entry.path)])
+
+    def _why_not_measure(self) -> str:
+        entry = self._entry()
+        if entry is not None and entry.info is not None and entry.info.is_adapter:
+            return self.tr("An adapter is merged into its base first.")
+        return self._why_not_chat()
 
     def _export(self) -> None:
         from desktop_app.export.dialog import ask_to_export

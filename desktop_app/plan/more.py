@@ -26,6 +26,8 @@ class MoreFields(RecipeFields):
             self.tr("Beside the objective"): ["hidden_weight", "relation_weight"],
             self.tr("The text"): ["sequence_length", "validation_tokens", "calibration_blocks", "sample_prompt"],
             self.tr("The optimizer"): ["learning_rate", "schedule", "batch_tokens", "micro_batch", "warmup", "weight_decay", "beta1", "beta2", "clip"],
+            self.tr("Measured on benchmarks as it goes"): ["measure_every", "measure_limit", "measure_tasks", "measure_files", "measure_pairs",
+                                  "measure_skills", "measure_shots", "measure_device"],
             self.tr("What is kept"): ["evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every"],
         }  # fmt: skip
         named = {name for names in groups.values() for name in names}
@@ -59,6 +61,14 @@ class MoreFields(RecipeFields):
             "beta1": "β₁",
             "beta2": "β₂",
             "clip": self.tr("Gradient clipping"),
+            "measure_every": self.tr("Steps between measurements"),
+            "measure_limit": self.tr("Only the first questions of each"),
+            "measure_tasks": self.tr("Benchmarks"),
+            "measure_files": self.tr("Files of the benchmarks"),
+            "measure_pairs": self.tr("Minimal pairs"),
+            "measure_skills": self.tr("The sample's questions, of each skill"),
+            "measure_shots": self.tr("Examples before each question"),
+            "measure_device": self.tr("Device that measures"),
             "evaluate_every": self.tr("Steps between evaluations"),
             "checkpoint_every": self.tr("Steps between checkpoints"),
             "keep_checkpoints": self.tr("Checkpoints kept"),

@@ -171,7 +171,7 @@ class RunDetail(QWidget):
         self._mates: tuple[RunSummary, ...] = ()  # the runs of its pilot, itself among them
         self._alone = False  # of a pilot only the picked run is drawn
         self._dossier: Dossier | None = None
-        self._seen = ("", "", "")  # run, state and cache that the folder was last looked at for
+        self._seen = ("", "", "", 0)  # run, state, cache and measurements that the folder was last looked at for
         self._guided: dict[str, bool] = {}
         self._specs: list[RunSpec] = []
         self._latest = Latest(self)
@@ -265,6 +265,8 @@ class RunDetail(QWidget):
         self.overview.tune.merge_wanted.connect(self._merge)
         self.overview.tune.tune_wanted.connect(lambda path: context.open("tune", model=path))
         self._connect_merge()
+        self.overview.measured.compare_wanted.connect(lambda: self.action_wanted.emit("compare"))
+        self.overview.measured.run_wanted.connect(self.run_wanted)
         card = self.overview.evaluation
         card.compare_wanted.connect(lambda model: context.open("compare", models=[model]))
         card.again_wanted.connect(lambda model: context.open("compare", evaluate=[model]))
@@ -299,7 +301,7 @@ class RunDetail(QWidget):
         self.setVisible(row is not None)
         if row is None:
             self._timer.stop()
-            self._seen = ("", "", "")
+            self._seen = ("", "", "", 0)
             return
         if other:
             self._show_other(row)
@@ -348,7 +350,8 @@ class RunDetail(QWidget):
             if self.row.kind == "write":
                 self.written.set_rows(rows_of(picture.history, self._dossier))
         self._choose_left()
-        seen = (self.row.id, self.row.state, self._cache_of(picture))
+        measured = len(picture.history.measured) if picture is not None else 0
+        seen = (self.row.id, self.row.state, self._cache_of(picture), measured)
         if seen != self._seen:
             self._seen = seen
             self._look_at_folder()

@@ -17,6 +17,8 @@ from core.files import read_json
 from core.home import Home
 from core.recipe import Recipe
 from core.runs import RunFolder
+from core.watch import WatchedRecipe
+from core.watched import Point, points_of
 from core.write import WriteRecipe
 
 PREVIEW_ROWS, PREVIEW_BYTES = 100, 1_000_000  # of a file that a teacher wrote
@@ -50,6 +52,7 @@ class Dossier:
     adapter_trouble: str | None = None  # its base is gone, or another
     written_file: Path | None = None
     written: tuple[WrittenRow, ...] = ()
+    measured: tuple[Point, ...] = ()
 
 
 def read_dossier(run: RunFolder, cache: str = "") -> Dossier:
@@ -77,7 +80,15 @@ def read_dossier(run: RunFolder, cache: str = "") -> Dossier:
         adapter_trouble=trouble_with_base(student) if adapter is not None else None,
         written_file=file,
         written=first_rows(file) if file is not None else (),
+        measured=_measured(run, recipe),
     )
+
+
+def _measured(run: RunFolder, recipe: Recipe | None) -> tuple[Point, ...]:
+    """What was measured of a student as it was trained."""
+    if not isinstance(recipe, WatchedRecipe) or recipe.measure_every is None:
+        return ()
+    return tuple(points_of(run.home, run.history()))
 
 
 def _adapter(folder: Path) -> Adapter | None:

@@ -12,14 +12,14 @@ from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 from core.evaluate import EvaluateRecipe
 from core.radar import axes_of, spokes
 from core.recipe import Recipe
-from core.scores import Score, scores_of
+from core.scores import Score, scores_of, told_so_far
 from core.state import History
 from desktop_app import theme
 from desktop_app.charts.flow import FlowLayout
 from desktop_app.charts.radar import RadarChart, RadarLine
 from desktop_app.charts.reliability import ReliabilityChart
 from desktop_app.compare.axes import pending_of, told_apart, usual
-from desktop_app.compare.reading import as_going, coming
+from desktop_app.compare.reading import as_going
 from desktop_app.compare.words import figure_title, value_text
 from desktop_app.forms.field import button
 from desktop_app.forms.parts import words
@@ -37,7 +37,7 @@ def figures_of(history: History, recipe: Recipe | None) -> list[Score]:
     """The figures of a run that has ended; until then those that it has told."""
     if history.results and recipe is not None:
         return scores_of(history.results, recipe)
-    return list(coming(history).values())
+    return list(told_so_far(history).values())
 
 
 def sections_of(history: History, recipe: Recipe | None) -> list[Section]:

@@ -21,6 +21,7 @@ from desktop_app.runs.dossier import Dossier
 from desktop_app.runs.evaluation_card import KINDS as EVALUATED_KINDS
 from desktop_app.runs.evaluation_card import EvaluationCard
 from desktop_app.runs.facts import FactsView, sections_of
+from desktop_app.runs.measured_card import MeasuredCard
 from desktop_app.runs.merge_card import KINDS as MERGE_KINDS
 from desktop_app.runs.merge_card import MergeCard
 from desktop_app.runs.outcome import FailureCard, ResultsCard
@@ -46,6 +47,7 @@ class Overview(QScrollArea):
         self.written = WrittenCard()
         self.data = DataCard()
         self.evaluation = EvaluationCard()
+        self.measured = MeasuredCard()
         self.merge = MergeCard()
         self.tune = TuneCard()
         self.export = ExportCard()
@@ -65,6 +67,7 @@ class Overview(QScrollArea):
             self.tune,
             self.merge,
             self.results,
+            self.measured,
         )
         for widget in (self.export, self.evaluation, *cards, self.notices, self.facts):
             layout.addWidget(widget)
@@ -94,6 +97,7 @@ class Overview(QScrollArea):
         self.merge.show_merge(row.kind, history, dossier)
         self.evaluation.show_evaluation(row.kind, history, dossier)
         self.tune.show_tuning(row, history, dossier)
+        self.measured.show_measured(shown, dossier.measured if dossier is not None else ())
         self.export.show_export(history if row.kind == "export" else History())
         recipe = dossier.recipe if dossier is not None else None
         self.chain.show_links(links_of(recipe, row.state, history, picture.curves) if picture is not None else [])

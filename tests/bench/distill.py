@@ -75,6 +75,7 @@ SIZES = {  # hidden, layers, heads, feed-forward: about 66M and 22M parameters a
 }
 SHAPES = {"cpu": (256, 4), "cuda": (4096, 2)}  # tokens in a block, blocks in a step
 TOP_K = 50
+MOST_SCORES = 2**27  # rows times entries for bar 6: the plain JSD takes about 64 bytes a score, 8.4 GB
 
 
 def main() -> int:
@@ -461,7 +462,7 @@ def check_against_float64(vocabulary: int) -> None:
 def _head_memory(arm: str, vocabulary: int, device: str) -> int:
     """Bytes that the loss head takes at its peak, beyond states and weights."""
     who, objective = arm.split()
-    given = _head(vocabulary, device, 4096)
+    given = _head(vocabulary, device, min(4096, MOST_SCORES // vocabulary))
     small = {name: tensor[:8] if "weight" not in name else tensor for name, tensor in given.items()}
     work = _ours if who == "ours" else _plainly
     work({name: tensor.detach().clone() for name, tensor in small.items()}, "jsd")  # what is loaded at the first use

@@ -38,6 +38,7 @@ from core.errors import BadData, BadRecipe, Trouble
 from core.evaluate import EvaluateRecipe
 from core.files import read_json, write_json, write_text
 from core.home import Home
+from core.scores import scores_of
 
 MEASURED = "measured"  # the folder of the home that remembers
 WRITTEN_AT_ONCE = 16
@@ -256,9 +257,21 @@ def benchmarks(session: Session, recipe: EvaluateRecipe, subject: Subject) -> li
     return list(figures.values())
 
 
+def results_of(figures: Sequence[Figure]) -> dict[str, Any]:
+    """The figures as the results of an evaluation have them."""
+    return {
+        "results": {figure.task: figure.metrics for figure in figures},
+        "tasks": {
+            figure.task: {name: value for name, value in asdict(figure).items() if name not in ("metrics", "task")}
+            for figure in figures
+        },
+    }
+
+
 def tell(session: Session, figure: Figure) -> None:
     told: dict[str, float | None] = {f"{figure.task}/{name}": value for name, value in figure.metrics.items()}
-    session.say(ev.EvaluationLogged(0, 0, "model", told))
+    scores = [asdict(score) for score in scores_of(results_of([figure]), session.recipe)]
+    session.say(ev.EvaluationLogged(0, 0, "model", told, scores))
     metric = main_metric(figure.task, figure.metrics)
     words = "" if metric is None else f" {metric} {figure.metrics[metric]:.4f}"
     if metric is not None and f"{metric}_stderr" in figure.metrics:
