@@ -219,6 +219,7 @@ _ACCEPTED: dict[str, tuple[type, ...]] = {  # by annotation; a number that was n
     "float": (float, int, type(None)),
     "float | None": (float, int, type(None)),
     "str": (str,),
+    "list[dict[str, Any]]": (list,),
 }
 FIELDS = {
     name: {f.name: _ACCEPTED.get(str(f.type), (dict,) if "dict" in str(f.type) else (object,)) for f in fields(kind)}

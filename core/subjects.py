@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from pathlib import Path
 
 from core import runs
@@ -22,6 +23,7 @@ from core.runs import RunFolder
 
 AT = "@"
 BORROWED = "borrowed"
+FORGOTTEN_S = 3600.0
 _STEP = re.compile(r"checkpoint-(\d+)")
 _WEIGHTS = re.compile(r"(model.*\.safetensors(\.index\.json)?|(generation_)?config\.json)")
 _TOKENIZER = re.compile(
@@ -146,9 +148,14 @@ def _framing(run: RunFolder) -> dict[str, object]:
 
 
 def _drop_forgotten(home: Home) -> None:
-    """Borrowed folders that no run names: their evaluation was discarded, or never started."""
+    """Borrowed folders that no run names: their evaluation was discarded, or never started. What was taken just now may yet be named."""
+    young = time.time() - FORGOTTEN_S
     try:
-        folders = [folder for folder in (home.root / BORROWED).iterdir() if folder.is_dir() and folder.name[0] != "."]
+        folders = [
+            folder
+            for folder in (home.root / BORROWED).iterdir()
+            if folder.is_dir() and folder.name[0] != "." and folder.stat().st_mtime < young
+        ]
     except FileNotFoundError:
         return
     if not folders:
