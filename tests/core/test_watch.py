@@ -117,7 +117,7 @@ def test_what_was_measured_is_read_from_the_evaluations_and_its_time_is_a_share(
     points = points_of(home, history)
     assert [(point.step, point.run, len(point.scores)) for point in points] == [(4, runs[0].id, 1), (8, runs[1].id, 0)]
     assert points[0].scores[0].value == 0.5
-    resumed = [*[event for event in _events(training)], ev.RunStarted("cpu", 2, 0.0, resumed_from=4)]
+    resumed = [*_events(training), ev.RunStarted("cpu", 2, 0.0, resumed_from=4)]
     assert [point.step for point in fold(resumed).measured] == [4]  # the rest is done again
 
 
