@@ -18,14 +18,17 @@ from core.distill import DistillRecipe
 from core.errors import BadModel, RunTrouble
 from core.files import read_json, write_json
 from core.home import Home
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.runs import RunFolder
+from core.tune import TuneRecipe
 
 AT = "@"
 BORROWED = "borrowed"
 FORGOTTEN_S = 3600.0
 _STEP = re.compile(r"checkpoint-(\d+)")
-_WEIGHTS = re.compile(r"(model.*\.safetensors(\.index\.json)?|(generation_)?config\.json)")
+_WEIGHTS = re.compile(
+    r"(model.*\.safetensors(\.index\.json)?|(generation_)?config\.json|adapter_model\.safetensors|adapter_config\.json)"
+)
 _TOKENIZER = re.compile(
     r"(tokenizer.*|special_tokens_map\.json|vocab\.(json|txt)|merges\.txt|added_tokens\.json|chat_template\.\w+)"
 )
@@ -73,11 +76,7 @@ def checkpoint_steps(run: RunFolder) -> list[int]:
 
 def borrow(home: Home, run: RunFolder, step: str) -> Path:
     """A folder with the student as it was at a step, to be read as a model. `step` is a number or `last`."""
-    recipe = run.recipe()
-    if not isinstance(recipe, DistillRecipe):
-        raise RunTrouble(
-            f"Run {run.id} is no distillation, so it has no checkpoints to measure.", "Name its model instead."
-        )
+    source = _began_as(run)
     steps = checkpoint_steps(run)
     if not steps:
         raise RunTrouble(
@@ -86,7 +85,6 @@ def borrow(home: Home, run: RunFolder, step: str) -> Path:
     wanted = steps[-1] if step == "last" else int(step) if step.isdecimal() else -1
     if wanted not in steps:
         raise RunTrouble(f"Run {run.id} has no checkpoint of step {step}.", f"It has {', '.join(map(str, steps))}.")
-    source = Path(recipe.student) if recipe.init == "existing" or not recipe.teacher else Path(recipe.teacher)
     name = re.sub(r"[^\w.-]+", "-", f"{run.id}-{wanted}")
     folder = home.root / BORROWED / f"{name}-{secrets.token_hex(2)}"
     beside = folder.with_name(f".{folder.name}")
@@ -120,6 +118,18 @@ def borrowed_step(home: Home, run: str, folder: Path) -> int | None:
         return None
     step = folder.name.removeprefix(f"{run}-").split("-")[0]
     return int(step) if step.isdecimal() else None
+
+
+def _began_as(run: RunFolder) -> Path:
+    """The model whose tokenizer and config the run's student has."""
+    recipe = run.recipe()
+    if isinstance(recipe, TuneRecipe):
+        return Path(recipe.model)
+    if not isinstance(recipe, DistillRecipe):
+        raise RunTrouble(
+            f"Run {run.id} trains no model, so it has no checkpoints to measure.", "Name its model instead."
+        )
+    return Path(recipe.student) if recipe.init == "existing" or not recipe.teacher else Path(recipe.teacher)
 
 
 def give_back(home: Home, folder: Path) -> None:

@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from core.data.placeholders import AUTHOR, NAME
 from core.distill import DistillRecipe
 from core.errors import BadData, Trouble
-from core.recipe import Problem, Recipe
+from core.recipe import Problem
 from core.templates import TEMPLATES
 from core.tune_checks import files_against, folder_in_the_way
+from core.watch import WatchedRecipe
 
 Method = Literal["lora", "dora", "rslora", "qlora", "full"]
 Goal = Literal["sft", "dpo", "orpo"]
@@ -68,7 +70,7 @@ PRESETS: dict[str, Preset] = {
 EPOCHS = 3.0
 
 
-class TuneRecipe(Recipe):
+class TuneRecipe(WatchedRecipe):
     """A model tuned on conversations, instructions, preference pairs or plain text."""
 
     kind: Literal["tune"] = "tune"
@@ -188,7 +190,7 @@ class TuneRecipe(Recipe):
 
     def placeholders(self) -> dict[str, str | None]:
         """What stands for what in the data."""
-        return {"{{name}}": self.persona_name, "{{author}}": self.persona_author}
+        return {NAME: self.persona_name, AUTHOR: self.persona_author}
 
     def as_distillation(self, tokens: int) -> DistillRecipe:
         """The same learning in the words of a distillation, for what tuning shares with it: loss, optimizer, rehearsal, estimate."""
@@ -230,6 +232,7 @@ class TuneRecipe(Recipe):
                 say(name, why)
         self._budget_problems(say)
         self._method_problems(say)
+        found.extend(self.watch_problems())
         if not found:
             try:
                 files_against(self, say)

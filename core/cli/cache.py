@@ -13,7 +13,7 @@ from core.cli.output import Output
 from core.cli.start import start
 from core.errors import BadRecipe
 from core.home import Home
-from core.models import name_of, resolve_model
+from core.model_folders import name_of, resolve_model
 from core.numbers import bytes_text, count_text
 from core.recipe import parse_recipe
 

@@ -16,7 +16,8 @@ from core.cli.flags import absolute, count
 from core.cli.output import Output
 from core.conversations import Conversation, Conversations, as_json, as_markdown
 from core.errors import Trouble
-from core.models import inspect_model, resolve_model
+from core.model_folders import resolve_model
+from core.models import inspect_model
 from core.speaker import Place, Seat, Speaker, Talk, find_place
 
 EPILOGUE = """\

@@ -21,7 +21,8 @@ from core.data.shelf import DataSet
 from core.errors import BadData, Trouble
 from core.fetch import FetchRecipe
 from core.library import Library
-from core.models import inspect_model, resolve_model
+from core.model_folders import resolve_model
+from core.models import inspect_model
 from core.numbers import bytes_text
 from core.plan import check_device
 from core.prepare import PrepareRecipe

@@ -14,7 +14,7 @@ from core.cli.output import Output
 from core.cli.start import go
 from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.plan import check_device
 from core.recipe import parse_recipe
 from core.subjects import resolve_subject

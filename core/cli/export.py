@@ -11,7 +11,7 @@ from core.cli.output import Output
 from core.cli.start import start
 from core.errors import BadRecipe
 from core.export import TARGETS, ExportRecipe
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.recipe import parse_recipe
 
 GROUPS = {

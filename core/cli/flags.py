@@ -29,6 +29,7 @@ METAVARS = {
     "measure_files": "DIR",
     "measure_pairs": "FILE",
 }
+WATCH_GROUP = "measured on benchmarks while it is trained"
 NEVER = {"kind", "shape"}  # the command says the kind, and the shape follows from the student
 ONCE = {"teacher"}  # other commands take several, so that a second one must not silently take the place of the first
 

@@ -15,7 +15,7 @@ from core.cli.output import Output
 from core.cli.start import go
 from core.errors import BadRecipe
 from core.judge import JudgeRecipe, Record, Strength, records, strengths
-from core.models import name_of, resolve_model
+from core.model_folders import name_of, resolve_model
 from core.plan import check_device
 from core.recipe import parse_recipe
 from core.subjects import resolve_subject

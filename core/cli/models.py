@@ -19,7 +19,8 @@ from core.cli.start import start
 from core.devices import default_device, devices
 from core.errors import Trouble
 from core.library import Ancestor, Library
-from core.models import ModelEntry, ModelInfo, inspect_model, name_of, resolve_model
+from core.model_folders import name_of, resolve_model
+from core.models import ModelEntry, ModelInfo, inspect_model
 from core.numbers import bytes_text, count_text
 
 

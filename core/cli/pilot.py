@@ -14,7 +14,7 @@ from core.cli.start import DISTILL_GROUPS, DISTILL_SPELLINGS
 from core.distill import DistillRecipe
 from core.errors import BadRecipe
 from core.home import Home
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.numbers import count_text, duration_text
 from core.objectives import Objective, Source
 from core.own_runs import PILOT

@@ -18,7 +18,7 @@ from core.errors import BadRecipe, Trouble
 from core.home import Home
 from core.library import added_folders
 from core.measure import measurement
-from core.models import resolve_model, scan_folder
+from core.model_folders import resolve_model, scan_folder
 from core.numbers import bytes_text, count_text, duration_text
 from core.objectives import Objective, Source
 from core.options import Choice

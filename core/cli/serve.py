@@ -9,7 +9,8 @@ from contextlib import suppress
 from core.cli import FAILED, FINISHED, home_of
 from core.cli.output import Output
 from core.errors import Trouble
-from core.models import inspect_model, resolve_model
+from core.model_folders import resolve_model
+from core.models import inspect_model
 from core.serve import DEFAULT_PORT, Server, ServeSettings
 from core.speaker import find_place
 

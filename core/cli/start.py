@@ -8,7 +8,7 @@ from typing import Any
 
 from core import runner, runs
 from core.cli import FINISHED, home_of
-from core.cli.flags import absolute, add_flags, count, given_fields
+from core.cli.flags import WATCH_GROUP, absolute, add_flags, count, given_fields
 from core.cli.output import Output
 from core.distill import DistillRecipe
 from core.errors import BadRecipe
@@ -17,6 +17,7 @@ from core.objectives import OBJECTIVES, SOURCES
 from core.plan import beside, check_device, settle
 from core.recipe import Recipe, parse_recipe, read_recipe
 from core.runs import RunFolder
+from core.watch import UNWATCHED
 
 DISTILL_GROUPS = {
     "the student": ["teacher", "student", "init", "data", "tokens", "seed", "out", "use_teacher"],
@@ -75,16 +76,7 @@ DISTILL_GROUPS = {
         "beta2",
         "clip",
     ],
-    "measured on benchmarks while it is trained": [
-        "measure_every",
-        "measure_tasks",
-        "measure_files",
-        "measure_shots",
-        "measure_limit",
-        "measure_pairs",
-        "measure_skills",
-        "measure_device",
-    ],
+    WATCH_GROUP: list(UNWATCHED),
     "More settings: what is kept": [
         "evaluate_every",
         "checkpoint_every",

@@ -8,18 +8,19 @@ from typing import Any
 
 from core import runs
 from core.cli import FINISHED, home_of
-from core.cli.flags import absolute, add_flags, given_fields
+from core.cli.flags import WATCH_GROUP, absolute, add_flags, given_fields
 from core.cli.output import Output
 from core.cli.start import start
 from core.devices import Device, default_device, devices
 from core.errors import BadRecipe
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.recipe import parse_recipe, read_recipe
 from core.templates import TEMPLATES
 from core.tune import GOALS, METHODS, PRESETS, TuneRecipe
 from core.tune_checks import prefers
 from core.tune_estimate import estimate
 from core.tune_proposals import proposals
+from core.watch import UNWATCHED
 
 GROUPS = {
     "what is tuned": ["model", "adapter", "data", "preset", "method", "objective", "out", "merge", "seed"],
@@ -36,6 +37,7 @@ GROUPS = {
         "skip_broken",
         "held_out",
     ],
+    WATCH_GROUP: list(UNWATCHED),
     "more guidance": ["teacher", "ce_weight", "temperature", "beta", "neftune", "dropout"],
 }
 SPELLINGS = {"learning_rate": "--lr"}
@@ -121,7 +123,7 @@ def _recipe(arguments: argparse.Namespace) -> TuneRecipe:
     for name in ("model", "teacher"):
         if name in flags:
             flags[name] = str(resolve_model(flags[name]))
-    for name in ("adapter", "out"):
+    for name in ("adapter", "out", "measure_files", "measure_pairs"):
         if name in flags:
             flags[name] = absolute(flags[name])
     if "data" in flags:

@@ -13,7 +13,7 @@ from core.cli.plan import until_ended
 from core.cli.start import start
 from core.errors import BadRecipe, Trouble
 from core.home import Home
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.plan import check_device
 from core.recipe import parse_recipe
 from core.state import State

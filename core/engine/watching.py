@@ -43,9 +43,12 @@ class Watcher:
         self.session, self.recipe = session, recipe
         self.done = {point.step for point in fold(read_journal(session.run.journal)).measured}
 
+    def is_due(self, step: int) -> bool:
+        return self.recipe.is_due(step) and step not in self.done
+
     def checkpoint(self, step: int) -> None:
         """Measure the checkpoint of a step, if that is due and was not done."""
-        if self.recipe.is_due(step) and step not in self.done:
+        if self.is_due(step):
             self._measure(step, f"step {step:,}", None)
             if self.recipe.measure_device is None:
                 self.session.phase("training", safe_to_end=False)
@@ -97,5 +100,6 @@ class Watcher:
 
 def _start(evaluation: RunFolder, device: str) -> subprocess.Popen[bytes]:
     """An engine in the world as it was before this one hid devices from itself, and without the words of a launcher."""
-    outside = {name: value for name, value in OUTSIDE.items() if not name.startswith(LAUNCHERS)}
+    launched = LAUNCHERS if "WORLD_SIZE" in OUTSIDE else ()
+    outside = {name: value for name, value in OUTSIDE.items() if not name.startswith(launched)}
     return runner.start_detached(["core.engine", str(evaluation.path), "--device", device], evaluation.log, outside)

@@ -568,8 +568,8 @@ class ModelsPage(Page):
 
     def _why_not_measure(self) -> str:
         entry = self._entry()
-        if entry is not None and entry.info is not None and entry.info.is_adapter:
-            return self.tr("An adapter is merged into its base first.")
+        if entry is not None and entry.info is not None and entry.info.is_adapter and self.facts is not None:
+            return self.facts.base_trouble
         return self._why_not_chat()
 
     def _export(self) -> None:

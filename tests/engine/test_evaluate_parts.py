@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from tiny import beginnings, events_of, history_of, load, write_data, write_teacher
+from tuned import new_tuning, tune_recipe, write_chats
 
 from core import events as ev
+from core.compare import compare
 from core.engine import evaluate
 from core.engine.__main__ import FINISHED, STOPPED, work
+from core.engine.evaluation.subject import MERGED
 from core.engine.evaluation.sureness import BINS
 from core.engine.evaluation.writing import distinct
 from core.engine.session import Session
@@ -138,3 +141,22 @@ def test_a_checkpoint_of_a_run_reads_as_the_training_said(whole, tmp_path) -> No
     assert found["bits_per_byte"] == pytest.approx(expected["bits_per_byte"], rel=1e-4)
     assert not folder.exists()  # given back once it is measured
     assert resolve_subject(home, run.id) == student
+
+
+def test_an_adapter_is_measured_as_the_model_that_it_makes_of_its_base(home, teacher, tmp_path) -> None:
+    chats = write_chats(tmp_path / "chats.jsonl")
+    tuned = new_tuning(home, tune_recipe(teacher, chats, merge=True))
+    assert work(tuned, "cpu") == FINISHED
+    results = history_of(tuned).results
+    adapter, merged = Path(results["student"]), Path(results["merged"])
+    data = write_data(tmp_path / "text.txt", 10)
+    of_adapter = evaluated(home, model=str(adapter), data=(str(data),))
+    found, wanted = (
+        history_of(run).results for run in (of_adapter, evaluated(home, model=str(merged), data=(str(data),)))
+    )
+    base = history_of(evaluated(home, model=str(teacher), data=(str(data),))).results
+    assert found["ce"] == pytest.approx(wanted["ce"], abs=1e-6)
+    assert abs(found["ce"] - base["ce"]) > 1e-3
+    assert not (of_adapter.path / MERGED).exists()
+    assert measured(home)[0].model == adapter
+    assert compare(home, [tuned.id]).entries[0].scores  # which knows it by its weights

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core import defaults
+from core.adapters import base_of, read_adapter
 from core.engine.models import compute_dtype, load_model, load_tokenizer
 from core.engine.session import Session
 from core.engine.text import Framing, find_framing
@@ -17,6 +21,7 @@ from core.models import ModelInfo, inspect_model
 
 CPU_TOKENS = 1024
 MOST_ROWS = 256
+MERGED = "merged"  # in the run folder, for as long as an adapter is being loaded
 
 
 def context_of(model: PreTrainedModel) -> int:
@@ -43,6 +48,25 @@ def rows_at_once(device: str, entries: int, length: int) -> int:
     return max(1, min(MOST_ROWS, tokens // max(1, length)))
 
 
+@contextmanager
+def _whole(session: Session, folder: Path, info: ModelInfo, allow_remote_code: bool) -> Iterator[Path]:
+    """The folder itself, or the model that an adapter makes of its base."""
+    if not info.is_adapter:
+        yield folder
+        return
+    from core.engine.adapters import merge
+
+    adapter = read_adapter(folder)
+    base = base_of(adapter, None, allow_remote_code)
+    session.phase("laying the adapter over its base", base.name)
+    merged = session.run.path / MERGED
+    try:
+        merge(base, [(adapter, 1.0)], merged, pause=session.progress)
+        yield merged
+    finally:
+        shutil.rmtree(merged, ignore_errors=True)
+
+
 @dataclass
 class Subject:
     """A loaded model, its tokenizer, and what its folder says. The framing is found once, on the first text that is asked about."""
@@ -56,11 +80,13 @@ class Subject:
 
     @classmethod
     def load(cls, session: Session, folder: Path, precision: str, allow_remote_code: bool) -> Subject:
+        """An adapter is measured as its base with the adapter merged into it, which is made for that and goes away again."""
         dtype, why = compute_dtype(session.device, precision)
         session.choose("precision", str(dtype).removeprefix("torch."), why)
-        model = load_model(folder, session.device, dtype, allow_remote_code)
-        tokenizer = load_tokenizer(folder, allow_remote_code)
         info = inspect_model(folder, allow_remote_code=allow_remote_code)
+        with _whole(session, folder, info, allow_remote_code) as whole:
+            model = load_model(whole, session.device, dtype, allow_remote_code)
+            tokenizer = load_tokenizer(whole, allow_remote_code)
         return cls(folder, info, model, tokenizer, session.device)
 
     def framing(self, session: Session, texts: list[str]) -> Framing:
