@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import BadModel
-from core.models import TensorHeader, read_header, weight_files
+from core.model_files import TensorHeader, read_header, weight_files
 
 if TYPE_CHECKING:
     import numpy as np

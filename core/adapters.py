@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BadModel, Trouble
 from core.files import read_json
-from core.models import LINEAGE_FILE, inspect_model, resolve_model, tensor_shapes
+from core.model_files import tensor_shapes
+from core.model_folders import resolve_model
+from core.models import LINEAGE_FILE, inspect_model
 from core.recipe import Problem, Recipe
 
 CONFIG = "adapter_config.json"

@@ -29,9 +29,10 @@ from core.documents import text_files
 from core.errors import BadRecipe, Trouble
 from core.files import read_json, sync_folder, write_json
 from core.home import Home
-from core.models import TokenizerIdentity, inspect_model, same_tokenizer, tokenizer_identity
+from core.models import inspect_model
 from core.objectives import OBJECTIVES, objective_words, source_words
 from core.recipe import Problem, Recipe
+from core.tokenizer import TokenizerIdentity, same_tokenizer, tokenizer_identity
 
 VERSIONS = {"bucket": 1, "sample": 2}  # of what is written; drawn classes of version 1 lack the teacher's entropy
 NEWEST = max(VERSIONS.values())
@@ -83,7 +84,9 @@ class CacheRecipe(Recipe):
         description="Longer documents are cut in parts of this many tokens, as in the distillation; by default as that chooses.",
     )
     validation_tokens: int = Field(
-        16_384, ge=64, description="Held-out text, in tokens, which is left out here as in the distillation."
+        16_384,
+        ge=64,
+        description="Held-out text, in tokens, as in the distillation; its answers are kept too, for another seed trains on it.",
     )
     answers_only: bool = Field(False, description="For distillations that learn only the answers.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -199,6 +202,7 @@ class CacheFields(BaseModel):
     sequence_length: int = Field(ge=2)  # longer documents are cut
     longest: int = 0  # tokens of the longest document
     budget: int | None = None  # tokens of the distillation whose share of the text was read; None: all of it
+    every_seed: bool = False  # all of the text is there, with what any seed holds out
     answers_only: bool = False
     separator: str | None = None
     data: tuple[DataFile, ...] = ()
@@ -213,9 +217,10 @@ class CacheFields(BaseModel):
 
     def folder_name(self) -> str:
         """A name that tells the cache from every other one: what can be read, and a hash of all the rest."""
-        everything = self.model_dump(
-            mode="json", exclude={"teacher", "teacher_name", "tokenizer", "stillroom", "created"}
-        )
+        rest = {"teacher", "teacher_name", "tokenizer", "stillroom", "created"}
+        if self.every_seed and self.tail == "bucket":
+            rest.add("seed")
+        everything = self.model_dump(mode="json", exclude=rest)
         everything["data"] = sorted(file.fingerprint for file in self.data)
         digest = hashlib.blake2b(json.dumps(everything, sort_keys=True).encode(), digest_size=4).hexdigest()
         parts = [self.teacher_name, self.teacher_fingerprint[:8], f"k{self.top_k}"]
@@ -601,8 +606,8 @@ def _text_problems(recipe: DistillRecipe, cache: CacheFields, say: Callable[[str
     if length is not None and length != cache.sequence_length and cache.longest > min(length, cache.sequence_length):
         text = f"The cache has documents cut at {cache.sequence_length} tokens, the recipe cuts them at {length}. "
         say("sequence_length", text + f"Choose {cache.sequence_length}, or make another cache.")
-    if recipe.seed != cache.seed:
-        text = f"The cache lacks the documents that seed {cache.seed} held out, and seed {recipe.seed} trains on some of them. "
+    if recipe.seed != cache.seed and not cache.every_seed:
+        text = f"The cache has the documents that seed {cache.seed} reads, and seed {recipe.seed} reads others. "
         say("seed", text + f"Choose seed {cache.seed}, or make another cache.")
     if cache.budget is not None and recipe.tokens > cache.budget:
         text = f"The cache holds the share of the text that a budget of {cache.budget} tokens reads, the recipe's is {recipe.tokens}. "

@@ -226,7 +226,7 @@ def _shapes(
     first: DistillRecipe, sizes: Sequence[int], goal: int, of: DistillRecipe, asked: Shape | None
 ) -> list[Shape | None]:
     """The shape of each link, each cut out of the one before; the last is `asked`, where it was, or not cut at all."""
-    from core.models import read_config
+    from core.model_files import read_config
     from core.plan import CUTS, student_shapes
     from core.shapes import config_for, validate_cut
 
@@ -257,7 +257,7 @@ def _shapes(
 
 def _count(of: DistillRecipe, shape: Shape | None = None) -> int:
     """Parameters of the student, or of another shape of the teacher's family."""
-    from core.models import read_config
+    from core.model_files import read_config
     from core.shapes import config_for, count_parameters
 
     shape = shape or of.shape

@@ -32,6 +32,10 @@ class ChatTrouble(Trouble):
     """A message that can't be understood, a conversation that does not fit, an engine that can't do what is asked."""
 
 
+class TooLong(ChatTrouble):
+    """What was said has no room in the context, or leaves none for an answer."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -325,7 +329,7 @@ def fit_turns(
     when_full: WhenFull,
 ) -> tuple[tuple[Message, ...], int]:
     """What of a conversation is read, and how many turns were dropped: the oldest ones, a question with its answers, never the system
-    prompt nor the last question. ChatTrouble where even that does not fit, or where `when_full` is stop.
+    prompt nor the last question. TooLong where even that does not fit, or where `when_full` is stop.
 
     `tokens_of` counts a conversation's tokens; `wanted` are those that the answer may take.
     """
@@ -333,7 +337,7 @@ def fit_turns(
     kept = list(messages)
     used = tokens_of(kept)
     if used > room and when_full == "stop":
-        raise ChatTrouble(
+        raise TooLong(
             f"The conversation takes {used} tokens, and the context of {context} has no room for an answer.",
             "Begin a new conversation, or let the oldest turns be dropped.",
         )
@@ -342,7 +346,7 @@ def fit_turns(
     while used > room:
         starts = [at for at in range(first + 1, len(kept)) if kept[at].role == "user"]
         if not starts:
-            raise ChatTrouble(
+            raise TooLong(
                 f"The message takes {used} tokens, and the context of {context} has no room for that and an answer.",
                 "Shorten it, or choose a model with a longer context.",
             )

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,12 +19,14 @@ from core.distill import DistillRecipe
 from core.errors import BadModel, BadRecipe, RunTrouble
 from core.files import read_json, write_json
 from core.home import Home
-from core.models import ModelInfo, inspect_model, name_of, resolve_model
+from core.model_folders import name_of, resolve_model
+from core.models import ModelInfo, inspect_model
 from core.radar import SCALES, Column, Scale
 from core.runs import RunFolder
 from core.scores import Measured, Score
 from core.state import History
-from core.subjects import borrowed_step, result_of
+from core.subjects import began_as, borrowed_step, result_of
+from core.tokenizer import TokenizerIdentity, tokenizer_identity
 
 Cost: TypeAlias = Literal["parameters", "size_bytes", "memory_bytes", "decode_tokens_per_second", "training_flops"]
 HELD_OUT = "held-out text"
@@ -57,7 +60,7 @@ class Entry:
     samples: Mapping[str, str] = field(default_factory=dict)  # prompt → the last text written to it
     training_flops: float | None = None
     teacher: str | None = None
-    checkpoint: int | None = None  # the step whose figures these are, of a run that goes on
+    checkpoint: int | None = None  # the step whose figures these are, of a run whose student was not measured (yet)
 
     def cost(self, axis: Cost) -> float | None:
         if axis in ("memory_bytes", "decode_tokens_per_second"):
@@ -88,9 +91,9 @@ class Comparison:
         return sorted(order, key=lambda column: (-seen[column], order.index(column)))
 
     def best(self, column: Column) -> set[int]:
-        """The places of the best figure, if two or more have one; several if they are equal."""
+        """The places of the best figure, if two or more have one; several if they are equal, none if all are."""
         found = {place: entry.scores[column] for place, entry in enumerate(self.entries) if column in entry.scores}
-        if len(found) < 2:
+        if len({score.value for score in found.values()}) < 2 or column[1] in scores.NEUTRAL:
             return set()
         sign = 1 if next(iter(found.values())).higher_is_better else -1
         top = max(sign * score.value for score in found.values())
@@ -173,21 +176,24 @@ def teacher_among(entries: Sequence[Entry]) -> str | None:
 def entry_of(home: Home, word: str, known: Sequence[Measured]) -> Entry:
     """What is known of a model folder, a name in the Hub's cache, or a run.
 
-    A run that has no finished model yet has the figures of its checkpoint that was measured last.
+    A run whose finished model was not measured (yet) has the figures of its checkpoint that was measured last, and is named after it.
     """
     run, path = _find(home, word)
     info = _info(path)
+    step, mine = None, [one for one in known if info is not None and one.fingerprint == info.fingerprint]
+    if run is not None and not mine:
+        step, mine = _last_checkpoint(home, run, known)
     if run is None and info is not None and info.lineage is not None:
         run = _run_of(home, info.lineage.run)
-    step, mine = None, [one for one in known if info is not None and one.fingerprint == info.fingerprint]
-    if run is not None and path is None:
-        step, mine = _last_checkpoint(home, run, known)
     history = run.history() if run is not None else History()
     recipe = run.recipe() if run is not None else None
-    held_out = _held_out(history, recipe) if isinstance(recipe, DistillRecipe) else {}
+    held_out = {}
+    if run is not None and isinstance(recipe, DistillRecipe):
+        tokens = info.tokenizer if info is not None else _tokenizer(str(began_as(run)))
+        held_out = _held_out(history, recipe, tokens.fingerprint)
     return Entry(
         word,
-        str(run.meta().get("name") or run.id) if run is not None and path is None else name_of(path) if path else word,
+        _name(run, path, word) + (f", step {step:,}" if step is not None else ""),
         path,
         run.id if run is not None else None,
         info.parameters if info else history.plan.student_parameters if history.plan else None,
@@ -200,6 +206,12 @@ def entry_of(home: Home, word: str, known: Sequence[Measured]) -> Entry:
         getattr(recipe, "teacher", None),
         step,
     )
+
+
+def _name(run: RunFolder | None, path: Path | None, word: str) -> str:
+    if path is not None:
+        return name_of(path)
+    return word if run is None else str(run.meta().get("name") or run.id)
 
 
 def _last_checkpoint(home: Home, run: RunFolder, known: Sequence[Measured]) -> tuple[int | None, list[Measured]]:
@@ -232,14 +244,22 @@ def _info(path: Path | None) -> ModelInfo | None:
     return None if path is None else inspect_model(path)
 
 
-def _held_out(history: History, recipe: DistillRecipe) -> dict[Column, Score]:
+@lru_cache(64)
+def _tokenizer(folder: str) -> TokenizerIdentity:
+    return tokenizer_identity(Path(folder))
+
+
+def _held_out(history: History, recipe: DistillRecipe, tokenizer: str | None) -> dict[Column, Score]:
     """The figures of the student's last evaluation while it trained. They are over the text that its own run held out."""
     last = next((point for point in reversed(history.evaluations) if point.subject == "student"), None)
-    on = f"{', '.join(Path(item).name for item in recipe.data)}, seed {recipe.seed}"
+    on = (
+        f"{', '.join(Path(item).name for item in recipe.data)}, seed {recipe.seed}, {recipe.validation_tokens:,} tokens"
+    )
     found = {}
     for metric, value in (last.metrics if last else {}).items():
         if value is not None and metric in scores.TEXT_METRICS:
-            score = Score(HELD_OUT, metric, value, None, on, None, metric == "bits_per_byte")
+            whole = on + scores.per_token(metric, tokenizer)
+            score = Score(HELD_OUT, metric, value, None, whole, None, metric == "bits_per_byte")
             found[score.column] = score
     return found
 

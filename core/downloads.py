@@ -31,7 +31,7 @@ from core.errors import Trouble
 from core.files import read_json, write_json
 from core.home import Home
 from core.hub import HubFile, HubTrouble
-from core.models import hub_cache
+from core.model_folders import hub_cache
 from core.numbers import bytes_text
 from core.runner import start_detached
 from core.runs import is_locked
@@ -60,6 +60,7 @@ class Progress:
     note: str = ""
     error: str = ""
     way_out: str = ""
+    lacks: str = ""  # as of a HubTrouble
     path: str = ""
     pid: int = 0
     pid_created: float = 0.0
@@ -320,7 +321,7 @@ def _fail(teller: Teller, error: Exception, name: str) -> None:
             way_out="Please report it.",
         )
         raise
-    teller.say(FAILED, error=trouble.what, way_out=trouble.way_out)
+    teller.say(FAILED, error=trouble.what, way_out=trouble.way_out, lacks=getattr(trouble, "lacks", ""))
 
 
 def _fetch_file(name: str, commit: str, file: HubFile, cache: Path, teller: Teller) -> None:

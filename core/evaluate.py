@@ -13,6 +13,7 @@ from pydantic import Field
 
 from core.benchmarks import needs_consent, parse_tasks
 from core.errors import BadRecipe
+from core.pairs import ENDS, holds_pairs
 from core.recipe import Problem, Recipe
 
 
@@ -83,6 +84,9 @@ class EvaluateRecipe(Recipe):
             for field, item in places
             if not Path(item).exists()
         )
+        if self.minimal_pairs and Path(self.minimal_pairs).is_dir() and not holds_pairs(Path(self.minimal_pairs)):
+            text = f"{self.minimal_pairs} holds no minimal pairs: no file that ends in {', '.join(ENDS)} or .zip."
+            found.append(Problem(field="minimal_pairs", text=text))
         if self.task_dir is not None and not Path(self.task_dir).is_dir():
             text = f"There is no folder {self.task_dir}. Name the folder with the benchmarks' files."
             found.append(Problem(field="task_dir", text=text))

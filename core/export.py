@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.errors import BadModel
-from core.models import read_config
+from core.model_files import read_config
 from core.recipe import Problem, Recipe
 
 Target = Literal["gguf", "hf", "int8", "int4", "onnx", "ollama"]

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core import law
 from core.devices import Device
 from core.errors import BadModel, Trouble
-from core.models import hub_cache
+from core.model_folders import hub_cache
 from core.numbers import bytes_text, count_text
 
 KEYRING_SERVICE, KEYRING_USER = "stillroom", "huggingface"
@@ -31,8 +31,15 @@ BESIDE = (
 )  # fmt: skip
 
 
+Lack = Literal["", "terms", "token", "network", "online"]
+
+
 class HubTrouble(Trouble):
-    """The Hub said no, or was not reached."""
+    """The Hub said no, or was not reached. The way out is a terminal's; by `lacks`, what would mend it, a window shows its own."""
+
+    def __init__(self, what: str, way_out: str = "", lacks: Lack = "") -> None:
+        super().__init__(what, way_out)
+        self.lacks = lacks
 
 
 @dataclass(frozen=True)
@@ -366,11 +373,13 @@ def as_trouble(error: Exception, name: str) -> Trouble:
             return HubTrouble(
                 "The program is offline (HF_HUB_OFFLINE is set), and nothing is fetched.",
                 "Take the variable away to use the Hub.",
+                "online",
             )
         if isinstance(one, errors.GatedRepoError):
             return HubTrouble(
                 f"{name} is gated: its authors want you to accept their conditions first.",
                 f"Accept them at {endpoint()}/{name}, then give your token: stillroom models login (or HF_TOKEN).",
+                "terms",
             )
         if isinstance(one, errors.RevisionNotFoundError):
             return HubTrouble(f"{name} has no such revision.", "Name a branch, a tag or a commit that its page shows.")
@@ -378,6 +387,7 @@ def as_trouble(error: Exception, name: str) -> Trouble:
             return HubTrouble(
                 f"The Hub ({endpoint()}) has no model {name}, or it is private and your token does not open it.",
                 "Check the name on its page; `stillroom models login` keeps a token.",
+                "token",
             )
         if isinstance(one, errors.EntryNotFoundError) and not isinstance(one, errors.LocalEntryNotFoundError):
             return HubTrouble(
@@ -389,6 +399,7 @@ def as_trouble(error: Exception, name: str) -> Trouble:
             return HubTrouble(
                 f"The Hub at {endpoint()} can't be reached: {one}.",
                 "Look at the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT; what was fetched is kept.",
+                "network",
             )
     if isinstance(error, (errors.HFValidationError, BadModel)):
         return HubTrouble(f"{name!r} is no name of a model on the Hub.", "Write it as organisation/name.")
@@ -403,7 +414,7 @@ def _kinds(error: BaseException) -> set[str]:
 def _of_status(status: int, name: str) -> HubTrouble:
     if status == 401:
         return HubTrouble(
-            "The Hub does not know your token (401).", "Give a new one: stillroom models login, or HF_TOKEN."
+            "The Hub does not know your token (401).", "Give a new one: stillroom models login, or HF_TOKEN.", "token"
         )
     if status == 403:
         return HubTrouble(f"Your token may not read {name} (403).", f"Ask for access at {endpoint()}/{name}.")

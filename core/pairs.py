@@ -14,6 +14,7 @@ from typing import NamedTuple
 from core.errors import BadData
 
 ENDS = (".jsonl", ".ndjson")
+ARCHIVE = ".zip"
 
 
 class Pair(NamedTuple):
@@ -43,12 +44,17 @@ def read_pairs(path: Path, limit: int | None = None) -> dict[str, list[Pair]]:
     return found
 
 
+def holds_pairs(folder: Path) -> bool:
+    """Whether anything in a folder may be sets of pairs."""
+    return any(file.suffix in (*ENDS, ARCHIVE) for file in folder.rglob("*"))
+
+
 def _sets(path: Path) -> Iterator[tuple[str, str, Iterable[str]]]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix in ENDS:
-                yield file.stem, str(file), file.read_text(encoding="utf-8-sig").splitlines()
-    elif path.suffix == ".zip":
+            if file.suffix in (*ENDS, ARCHIVE):
+                yield from _sets(file)
+    elif path.suffix == ARCHIVE:
         with zipfile.ZipFile(path) as archive:
             for member in sorted(archive.namelist()):
                 if member.endswith(ENDS) and "__MACOSX" not in member:

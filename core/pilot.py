@@ -21,7 +21,9 @@ from core.errors import BadRecipe, RunTrouble, Trouble
 from core.home import Home
 from core.labels import retag
 from core.memory import kind_of
-from core.models import ModelInfo, inspect_model, read_config, resolve_model
+from core.model_files import read_config
+from core.model_folders import resolve_model
+from core.models import ModelInfo, inspect_model
 from core.numbers import count_text
 from core.objectives import OBJECTIVES, SOURCES, Objective, Source
 from core.own_runs import COUNTS, PILOT, Point

@@ -19,7 +19,8 @@ from core.estimate import BYTES_PER_TOKEN as BYTES_PER_TOKEN
 from core.estimate import Estimate, estimate
 from core.home import Home
 from core.memory import Cast, Size
-from core.models import ModelEntry, ModelInfo, inspect_model, read_config, same_tokenizer
+from core.model_files import read_config
+from core.models import ModelEntry, ModelInfo, inspect_model
 from core.objectives import OBJECTIVES, Objective, Source
 from core.options import Choice as Choice
 from core.options import objective_choices, source_choices
@@ -57,6 +58,7 @@ from core.teachers import Teacher as Teacher
 from core.teachers import models_at_hand as models_at_hand
 from core.teachers import rank_teachers as rank_teachers
 from core.teachers import sample_teachers as sample_teachers
+from core.tokenizer import same_tokenizer
 
 TOKENS_PER_PARAMETER = 20
 
@@ -200,82 +202,147 @@ def plan(
     teacher or student folder that can't be used, and BadRecipe for a target without meaning or a field out of range.
     """
     place, why_place, machine = chosen_device(device)
+    two = _the_two(home, target, teacher, init, at_hand, allow_remote_code, place, shape)
+    budget = tokens or max(64, TOKENS_PER_PARAMETER * two.student_params)
+    asked = _recipe(target, teacher, two.init, data, budget, device, fields)
+    recipe = aligned(asked, two.teacher, two.existing)
+    further, unusable = further_teachers(recipe)
+    text_bytes = total_bytes(list(data)) if data else None
+    sizes = Cast(two.student, (two.teaching, *map(Size.of_model, further)))
+    costs = _Costs(place, sizes, text_bytes, _kept(home, recipe), recipe, measured_tokens_per_second)
+    cost = costs.of(recipe)
+    own = own_law(home)
+    return Plan(
+        target=target,
+        **_words_of_the_law(two, budget),
+        tokens=budget,
+        tokens_reason="as asked" if tokens else f"{TOKENS_PER_PARAMETER} tokens for each parameter of the student",
+        own_runs=own.runs,
+        own_law=own.refit,
+        own_law_sentence=own.sentence,
+        estimate=cost,
+        problems=(*two.problems, *unusable, *_against(recipe, two, further), *_misfit(cost)),
+        devices=tuple(machine),
+        device=place.id,
+        device_reason=why_place,
+        **_words_of_the_lesson(recipe, two, further, costs),
+        text_bytes=text_bytes,
+        passes=budget * BYTES_PER_TOKEN / text_bytes if text_bytes else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Two:
+    """Teacher and student as far as they are known, and the sizes that are reckoned with."""
+
+    student_params: int
+    student_reason: str
+    init: Builder
+    teacher: ModelInfo | None
+    existing: ModelInfo | None  # the student that is a model already
+    candidates: tuple[Teacher, ...]
+    chosen: Teacher | None  # what the teacher is to the student
+    basis: Teacher | None  # what the student is cut from: the chosen one, or the best at hand
+    advised: law.Recommendation
+    shapes: tuple[Proposal, ...]
+    problems: tuple[Problem, ...]
+    student: Size
+    teaching: Size
+
+
+def _the_two(
+    home: Home,
+    target: Target,
+    teacher: Path | None,
+    init: Builder,
+    at_hand: Iterable[ModelEntry | Path],
+    allow_remote_code: bool,
+    place: Device,
+    shape: Shape | None,
+) -> _Two:
     info = inspect_model(teacher, allow_remote_code) if teacher is not None else None
     bandwidth = memory_bandwidth(place) if target.kind == "speed" else None
     student_params, reason = target.explained(info.parameters if info else None, bandwidth)
     existing = existing_student(target, allow_remote_code)
     init = "existing" if existing else init
-    models = [*at_hand, *models_at_hand(home)]
     reference = existing or info
+    models = [*at_hand, *models_at_hand(home)]
     candidates = rank_teachers(models, student_params, reference.tokenizer if reference else None)
     chosen = _chosen(info, student_params, existing)
     basis = chosen or next((c for c in candidates if c.badge == law.Badge.IN_BAND.word), None)
     shapes, problems = _shapes_or_problem(basis, student_params, init, target)
     by_hand = shape if basis is not None and target.path is None else None
-    student = _student_size(existing, basis, shapes, target, student_params, by_hand)
     advised = law.recommend(student_params)
-    teaching = _teacher_size(info, basis, advised)
-    budget = tokens or max(64, TOKENS_PER_PARAMETER * student_params)
-    asked = _recipe(target, teacher, init, data, budget, device, fields)
-    recipe = aligned(asked, info, existing)
-    further, unusable = further_teachers(recipe)
-    text_bytes = total_bytes(list(data)) if data else None
+    return _Two(
+        student_params,
+        reason,
+        init,
+        info,
+        existing,
+        tuple(candidates),
+        chosen,
+        basis,
+        advised,
+        tuple(shapes),
+        tuple(problems),
+        student=_student_size(existing, basis, shapes, target, student_params, by_hand),
+        teaching=_teacher_size(info, basis, advised),
+    )
 
-    def against(other: DistillRecipe) -> list[Problem]:
-        params = student_params if info else None
-        found = recipe_problems(other, info, existing, params, further)
-        return found + named_cache_problems(other, info, weights=False)
+
+def _words_of_the_law(two: _Two, budget: int) -> dict[str, Any]:
+    """What the plan says of sizes: the wish, the law's advice, who is at hand, and what would be made."""
+    advised, student, teaching = two.advised, two.student, two.teaching
+    nearest = two.basis or (two.candidates[0] if two.candidates else None)
+    return {
+        "student_params": two.student_params,
+        "student_reason": two.student_reason,
+        "init": two.init,
+        "teacher_params": advised.teacher_params,
+        "band": advised.band,
+        "affine_params": advised.affine_params,
+        "extrapolated": advised.extrapolated,
+        "sentence": advised.sentence,
+        "source": advised.source,
+        "caveat": law.CAVEAT,
+        "candidates": two.candidates,
+        "teacher": two.chosen,
+        "assistants": _assistants(nearest, two.student_params),
+        "second_opinion": law.second_opinion(student.non_embedding, budget, teaching.non_embedding),
+        "budget_sentence": law.budget_words(student.parameters, budget),
+        "shapes": two.shapes,
+        "teacher_shape": None if teaching.assumed else teaching.shape,
+        "student_shape": None if student.assumed else student.shape,
+        "student_exact": student.parameters,
+    }
+
+
+def _words_of_the_lesson(
+    recipe: DistillRecipe, two: _Two, further: Sequence[ModelInfo], costs: _Costs
+) -> dict[str, Any]:
+    """What the plan says of how the teacher guides, and of what else could be chosen."""
 
     def stands_against(other: DistillRecipe) -> list[Problem]:
         # where none is chosen yet, a teacher is reckoned with, and so are its reasons
         taught = other.model_copy(update={"teacher": other.teacher or "not chosen yet"})
-        return [*taught.problems(), *against(other)]
+        return [*taught.problems(), *_against(other, two, further)]
 
-    sizes = Cast(student, (teaching, *map(Size.of_model, further)))
-    costs = _Costs(place, sizes, text_bytes, _kept(home, recipe), recipe, measured_tokens_per_second)
-    cost = costs.of(recipe)
-    problems += [*unusable, *against(recipe), *_misfit(cost)]
-    own = own_law(home)
-    return Plan(
-        target=target,
-        student_params=student_params,
-        student_reason=reason,
-        init=init,
-        teacher_params=advised.teacher_params,
-        band=advised.band,
-        affine_params=advised.affine_params,
-        extrapolated=advised.extrapolated,
-        sentence=advised.sentence,
-        source=advised.source,
-        caveat=law.CAVEAT,
-        candidates=tuple(candidates),
-        teacher=chosen,
-        assistants=_assistants(basis or (candidates[0] if candidates else None), student_params),
-        second_opinion=law.second_opinion(student.non_embedding, budget, teaching.non_embedding),
-        shapes=tuple(shapes),
-        tokens=budget,
-        tokens_reason="as asked" if tokens else f"{TOKENS_PER_PARAMETER} tokens for each parameter of the student",
-        budget_sentence=law.budget_words(student.parameters, budget),
-        own_runs=own.runs,
-        own_law=own.refit,
-        own_law_sentence=own.sentence,
-        estimate=cost,
-        problems=tuple(problems),
-        devices=tuple(machine),
-        device=place.id,
-        device_reason=why_place,
-        lesson_source=recipe.source,
-        objective=recipe.objective,
-        objective_sentence=_objective_sentence(recipe, info, existing),
-        sources=source_choices(recipe, costs.of, stands_against),
-        objectives=objective_choices(recipe, costs.of, stands_against, shares_tokenizer(info, existing)[0]),
-        teacher_shape=None if teaching.assumed else teaching.shape,
-        student_shape=None if student.assumed else student.shape,
-        student_exact=student.parameters,
-        pair=pair_checks(info, existing, chosen, recipe.objective if recipe.guided else None),
-        text_bytes=text_bytes,
-        passes=budget * BYTES_PER_TOKEN / text_bytes if text_bytes else None,
-    )
+    one_tokenizer, _ = shares_tokenizer(two.teacher, two.existing)
+    return {
+        "lesson_source": recipe.source,
+        "objective": recipe.objective,
+        "objective_sentence": _objective_sentence(recipe, two.teacher, two.existing),
+        "sources": source_choices(recipe, costs.of, stands_against),
+        "objectives": objective_choices(recipe, costs.of, stands_against, one_tokenizer),
+        "pair": pair_checks(two.teacher, two.existing, two.chosen, recipe.objective if recipe.guided else None),
+    }
+
+
+def _against(recipe: DistillRecipe, two: _Two, further: Sequence[ModelInfo]) -> list[Problem]:
+    """What the models have against the recipe."""
+    params = two.student_params if two.teacher else None
+    found = recipe_problems(recipe, two.teacher, two.existing, params, further)
+    return found + named_cache_problems(recipe, two.teacher, weights=False)
 
 
 @dataclass(frozen=True)

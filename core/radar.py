@@ -90,12 +90,21 @@ def _place(column: Column, order: Iterable[str]) -> tuple[int, Column]:
     return (known_first.index(column[0]) if column[0] in known_first else len(known_first), column)
 
 
+def task_title(task: str) -> str:
+    facts = known(task) if task in BENCHMARKS else None
+    return facts.title if facts is not None else task.replace("_", " ")
+
+
+def figure_title(column: Column) -> str:
+    """The task and the metric; of text the metric alone."""
+    task, metric, _ = column
+    plain = metric.replace("_", " ")
+    return plain if task == "text" else f"{task_title(task)} · {plain}"
+
+
 def axis_of(column: Column) -> Axis:
     task, metric, _ = column
-    facts = known(task)
-    title = facts.title if facts is not None and task in BENCHMARKS else task
-    if task == "text":
-        title = metric.replace("_", " ")
+    title = figure_title(column) if task == "text" else task_title(task)
     return Axis(column, title, chance_of(task, metric), higher_is_better(metric))
 
 

@@ -43,7 +43,9 @@ class Recipe(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls.kinds[cls.model_fields["kind"].default] = cls
+        kind = cls.model_fields["kind"]
+        if not kind.is_required():  # else it is what several kinds have in common
+            cls.kinds[kind.default] = cls
 
     def problems(self) -> list[Problem]:
         """What must be mended before a run can start, each beside its field.

@@ -11,7 +11,7 @@ from typing import Any
 from core import __version__, pictures
 from core.compare import Comparison, Entry, pareto
 from core.numbers import bytes_text, count_text
-from core.radar import LEAST_AXES, MOST_MODELS, Axis, Column, axes_of, axis_of, spokes, words_for
+from core.radar import LEAST_AXES, MOST_MODELS, Axis, Column, axes_of, axis_of, figure_title, spokes, words_for
 from core.scores import Score
 
 STYLE = """
@@ -59,7 +59,7 @@ def to_markdown(comparison: Comparison) -> str:
     columns = comparison.columns()
     if columns:
         head = ["figure", *(entry.name for entry in entries)]
-        rows = [[f"{_column_title(column)} ({column[2]})", *_cells(comparison, column, "**{}**")] for column in columns]
+        rows = [[f"{figure_title(column)} ({column[2]})", *_cells(comparison, column, "**{}**")] for column in columns]
         lines += [
             "## Scores",
             "",
@@ -139,7 +139,7 @@ def _scores_html(comparison: Comparison) -> str:
         return "<h2>Scores</h2><p>Nothing was measured yet: <code>stillroom evaluate MODEL</code> does.</p>"
     rows = [
         [
-            f'{escape(_column_title(column))} <span class="how">{escape(column[2])}</span>',
+            f'{escape(figure_title(column))} <span class="how">{escape(column[2])}</span>',
             *(cell if "<" in cell else escape(cell) for cell in _cells(comparison, column, "<b>{}</b>")),
         ]
         for column in columns
@@ -159,7 +159,7 @@ def _quality_html(comparison: Comparison) -> str:
             front = pareto([(x, y) for _, x, y in points], less_is_better=lower)
             named = [(place, comparison.entries[place].name, x, y) for place, x, y in points]
             line = [(points[i][1], points[i][2]) for i in front]
-            picture = pictures.scatter(named, line, "parameters", _column_title(column))
+            picture = pictures.scatter(named, line, "parameters", figure_title(column))
             words = f"{'Lower' if lower else 'Higher'} is better. The dashed line is the Pareto front: no other model is smaller and as good."
             return f"<h2>Quality against size</h2><figure>{picture}<figcaption>{words}</figcaption></figure>"
     return ""
@@ -229,11 +229,6 @@ def _scale_words(comparison: Comparison) -> str:
     return words_for(comparison.scale, named)
 
 
-def _column_title(column: Column) -> str:
-    task, metric, _ = column
-    return f"{task} {metric}".replace("_", " ")
-
-
 def _cells(comparison: Comparison, column: Column, bold: str) -> list[str]:
     best = comparison.best(column)
     cells = []
@@ -245,7 +240,11 @@ def _cells(comparison: Comparison, column: Column, bold: str) -> list[str]:
 
 
 def score_text(score: Score) -> str:
-    """The figure with its standard error; large ones in groups of three."""
+    """The figure with its standard error; large ones in groups of three, bytes in their units."""
+    if score.metric.endswith("_bytes"):
+        return bytes_text(score.value)
+    if score.metric.endswith("_per_second"):
+        return count_text(score.value)
     value = f"{score.value:.4f}" if abs(score.value) < 100 else f"{score.value:,.0f}"
     return value if score.stderr is None else f"{value} ± {score.stderr:.4f}"
 

@@ -254,6 +254,14 @@ def start_engine(run: RunFolder, device: str) -> subprocess.Popen[bytes]:
     return start_detached(launch.local_command(run, run.recipe(), device.split(","), usable_cores()), run.log)
 
 
+def start(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFolder:
+    """Write the run folder of a checked recipe, enter it in the queue and see that a runner lives. Raises Trouble."""
+    run = runs.new_run(home, recipe, made_from)
+    runs.enqueue(home, run)
+    ensure_runner(home)
+    return run
+
+
 def ensure_runner(home: Home) -> None:
     """Make sure that a runner is alive for this data folder. Two that start at once settle it by the lock.
 

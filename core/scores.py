@@ -21,6 +21,7 @@ from core.state import History
 
 EVALUATION = "evaluation.json"
 TEXT_METRICS = ("bits_per_byte", "perplexity", "ce", "agreement", "kd")
+NEUTRAL = ("mean_tokens",)  # metrics of which neither more nor less is better
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,17 @@ def _of_text(results: Mapping[str, Any], recipe: Recipe) -> Iterator[Score]:
         value = results.get(metric)
         if isinstance(value, int | float):
             against = f", against {Path(teacher).name}" if teacher and metric in ("kd", "agreement") else ""
-            yield Score(
-                "text", metric, float(value), None, on + against, results.get("tokens"), metric == "bits_per_byte"
-            )
+            whole = on + against + per_token(metric, results.get("tokenizer"))
+            yield Score("text", metric, float(value), None, whole, results.get("tokens"), metric == "bits_per_byte")
     calibration = results.get("calibration")
     if isinstance(calibration, Mapping):
-        yield Score("text", "ece", float(calibration["ece"]), None, on, results.get("tokens"))
+        whole = on + per_token("ece", results.get("tokenizer"))
+        yield Score("text", "ece", float(calibration["ece"]), None, whole, results.get("tokens"))
+
+
+def per_token(metric: str, tokenizer: str | None) -> str:
+    """What is added to the conditions of a figure of text that is a mean over tokens, and so means another thing with other tokens."""
+    return f", tokenizer {tokenizer[:6]}" if tokenizer and metric != "bits_per_byte" else ""
 
 
 def _of_tasks(results: Mapping[str, Any]) -> Iterator[Score]:

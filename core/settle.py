@@ -14,14 +14,17 @@ from core.distill import DistillRecipe
 from core.documents import refuse_without_answers
 from core.errors import BadData, BadModel, BadRecipe, Trouble
 from core.measure import MeasureRecipe
-from core.models import ModelInfo, inspect_model, read_config, resolve_model, same_tokenizer
+from core.model_files import read_config
+from core.model_folders import resolve_model
+from core.models import ModelInfo, inspect_model
 from core.numbers import count_text
 from core.objectives import OBJECTIVES, objective_words, source_words
-from core.recipe import Problem, Recipe
+from core.recipe import Problem, Recipe, read_recipe
 from core.shapes import KNOWN_FAMILIES, Shape, config_for, count_parameters, shape_of, validate_cut
 from core.speed import memory_bandwidth
 from core.students import CUTS, TARGET_TOLERANCE, inherited_shape, student_shapes
 from core.target import Target, check_device, chosen_device, has_weights, parse_amount, parse_target
+from core.tokenizer import same_tokenizer
 
 
 def settle(recipe: DistillRecipe) -> DistillRecipe:
@@ -88,6 +91,15 @@ _PATHS, _LISTS_OF_PATHS = ("cache", "out", "adapter"), ("data",)
 def beside(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
     """The recipe of a file in `folder`, of whatever kind, with its relative paths read from there. A Hub name and a size stay as they are."""
     return _placed(recipe, lambda name: _model_beside(name, folder), lambda path: _path_beside(path, folder))
+
+
+def read_beside(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """The recipe of a file, of that kind, with its relative paths read from where the file lies. Raises BadRecipe."""
+    recipe = read_recipe(path)
+    if not isinstance(recipe, kind):
+        wanted = kind.model_fields["kind"].default
+        raise BadRecipe(f"{path.name} is a recipe of the kind {recipe.kind}, not {wanted}.", "Choose another file.")
+    return beside(recipe, path.parent)
 
 
 def _placed(recipe: AnyRecipe, model: Callable[[str], str], path: Callable[[str], str]) -> AnyRecipe:
@@ -392,13 +404,13 @@ def _teacher_problems(recipe: DistillRecipe) -> list[Problem]:
 
 
 def _device_problems(recipe: DistillRecipe) -> list[Problem]:
-    if recipe.teacher_device is None:
-        return []
-    try:
-        check_device(recipe.teacher_device)
-    except BadRecipe as trouble:
-        return [Problem(field="teacher_device", text=str(trouble).removeprefix("device: "))]
-    return []
+    found = []
+    for name in ("teacher_device", "measure_device"):
+        try:
+            check_device(getattr(recipe, name) or "auto")
+        except BadRecipe as trouble:
+            found.append(Problem(field=name, text=str(trouble).removeprefix("device: ")))
+    return found
 
 
 def _answer_problems(recipe: DistillRecipe) -> list[Problem]:

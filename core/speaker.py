@@ -267,7 +267,7 @@ class Writing:
     model: str
     sampling: chat.Sampling
     text: str = ""
-    ended: bool = False
+    mode: str = ""  # chat or raw, once that is known
 
 
 @dataclass
@@ -359,7 +359,9 @@ class Talk:
         request, column = getattr(event, "request", None), getattr(event, "column", None)
         keys = [key for key in self.writing if key[0] == request and column in (None, key[1])]
         for key in keys:
-            if isinstance(event, chat.Wrote):
+            if isinstance(event, chat.Began):
+                self.writing[key].mode = event.mode
+            elif isinstance(event, chat.Wrote):
                 self.writing[key].text += event.text
             elif isinstance(event, chat.Ended):
                 self.writing[key].text = event.text
@@ -373,4 +375,5 @@ class Talk:
         if not written.text and ending in ("failed", "died"):
             return  # nothing was said; the question can be asked again
         sampling = written.sampling.model_dump(mode="json")
+        facts = {**facts, **({"mode": written.mode} if written.mode else {})}
         self.conversation.answer(written.said, written.column, written.model, written.text, ending, sampling, facts)

@@ -76,7 +76,7 @@ def checkpoint_steps(run: RunFolder) -> list[int]:
 
 def borrow(home: Home, run: RunFolder, step: str) -> Path:
     """A folder with the student as it was at a step, to be read as a model. `step` is a number or `last`."""
-    source = _began_as(run)
+    source = began_as(run)
     steps = checkpoint_steps(run)
     if not steps:
         raise RunTrouble(
@@ -120,7 +120,7 @@ def borrowed_step(home: Home, run: str, folder: Path) -> int | None:
     return int(step) if step.isdecimal() else None
 
 
-def _began_as(run: RunFolder) -> Path:
+def began_as(run: RunFolder) -> Path:
     """The model whose tokenizer and config the run's student has."""
     recipe = run.recipe()
     if isinstance(recipe, TuneRecipe):

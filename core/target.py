@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from core.devices import Device, default_device, devices
 from core.errors import BadModel, BadRecipe, Trouble
-from core.models import inspect_model, read_config, resolve_model
+from core.model_files import read_config
+from core.model_folders import resolve_model
+from core.models import inspect_model
 from core.numbers import bytes_text, count_text, parse_count
 from core.shapes import count_parameters
 from core.speed import Figure, memory_bandwidth, parameters_for_speed

@@ -12,17 +12,11 @@ import resources
 from core import law
 from core.errors import BadModel
 from core.home import Home
-from core.models import (
-    ModelEntry,
-    TokenizerIdentity,
-    inspect_model,
-    name_of,
-    read_config,
-    same_tokenizer,
-    scan_hub_cache,
-    tokenizer_identity,
-)
+from core.model_files import read_config
+from core.model_folders import name_of, scan_hub_cache
+from core.models import ModelEntry, inspect_model
 from core.shapes import KNOWN_FAMILIES, count_parameters
+from core.tokenizer import TokenizerIdentity, same_tokenizer, tokenizer_identity
 
 
 class Teacher(BaseModel):

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from core.adapters import base_of, read_adapter
 from core.data.examples import Example, examples
+from core.data.placeholders import placeholders_in
 from core.errors import BadData
-from core.models import inspect_model, same_tokenizer, tensor_shapes
+from core.model_files import tensor_shapes
+from core.models import inspect_model
+from core.tokenizer import same_tokenizer
 
 if TYPE_CHECKING:
     from core.tune import TuneRecipe
@@ -132,5 +135,5 @@ def teaches(row: Example) -> bool:
 
 def unfilled(recipe: TuneRecipe, row: Example) -> str | None:
     """The first placeholder of the row that the recipe does not fill."""
-    said = "".join([row.text, *(turn.content for turn in (*row.turns, *row.chosen, *row.rejected))])
-    return next((mark for mark, filling in recipe.placeholders().items() if filling is None and mark in said), None)
+    fillings = recipe.placeholders()
+    return next((mark for mark in placeholders_in(row) if fillings[mark] is None), None)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from core.models import ModelInfo, inspect_model, tokenizer_identity
+from core.models import ModelInfo, inspect_model
 from core.numbers import count_text
 from core.templates import own_template, propose
+from core.tokenizer import tokenizer_identity
 from core.tune import EPOCHS, Goal, TuneRecipe
 from core.tune_checks import linear_layers
 
@@ -101,7 +102,7 @@ def batch(recipe: TuneRecipe, rows: int) -> tuple[int, str]:
 
 def trained_parameters(recipe: TuneRecipe, folder: Path) -> int:
     """Weights that are learnt: r · (inputs + outputs) for each layer with an adapter, and its outputs for DoRA; or all of them."""
-    from core.models import tensor_shapes
+    from core.model_files import tensor_shapes
 
     info = inspect_model(folder, recipe.allow_remote_code)
     if not recipe.adapts:

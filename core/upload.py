@@ -19,7 +19,9 @@ def upload(place: Path, name: str, *, public: bool) -> str:
     secret = hub.token()
     if secret is None:
         raise hub.HubTrouble(
-            "Uploading takes a token, and there is none.", "Keep one by `stillroom models login`, or set HF_TOKEN."
+            "Uploading takes a token, and there is none.",
+            "Keep one by `stillroom models login`, or in the window's Settings, Hugging Face Hub; or set HF_TOKEN.",
+            "token",
         )
     try:
         from huggingface_hub import HfApi

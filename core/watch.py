@@ -55,7 +55,8 @@ class WatchedRecipe(Recipe):
         None, ge=1, description="Only the first questions of each task, and the first pairs of each set."
     )
     measure_pairs: str | None = Field(
-        None, description="Minimal pairs: JSON lines with sentence_good and sentence_bad, or a folder of such files."
+        None,
+        description="Minimal pairs: JSON lines with sentence_good and sentence_bad, a folder of such files, or BLiMP's archive.",
     )
     measure_skills: int = Field(0, ge=0, description="How many of the sample's questions to ask, for each skill.")
     measure_device: str | None = Field(

@@ -29,7 +29,8 @@ from desktop_app.work import courier
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.library import Library, RunSummary
+    from core.library import Library
+    from core.run_summary import RunSummary
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 SPACE = 8  # px, the grid
 SMALL, BODY, TITLE, HEAD, DISPLAY = 12, 13, 16, 20, 28  # px
@@ -24,7 +24,7 @@ ICON = 20
 Scheme = Literal["system", "light", "dark"]
 Role = Literal[
     "small", "muted", "title", "head", "display", "mono", "good", "warning", "error",  # of labels
-    "primary", "quiet", "danger", "chip",  # of buttons
+    "primary", "quiet", "danger", "chip", "tool",  # of buttons
     "card", "bar", "rail", "said_card", "rule",  # of frames
     "said",  # of text that is read as part of the page
 ]  # fmt: skip
@@ -124,12 +124,21 @@ def follow_system(app: QApplication, scheme: Callable[[], Scheme]) -> None:
 
 def set_role(widget: QWidget, role: Role | None) -> None:
     """Give a widget its part in the style sheet."""
+    if isinstance(widget, QLabel):
+        to_its_side(widget)
     if widget.property("role") == role:
         return
     widget.setProperty("role", role)
     if widget.testAttribute(Qt.WidgetAttribute.WA_WState_Polished):
         widget.style().unpolish(widget)
         widget.style().polish(widget)
+
+
+def to_its_side(label: QLabel) -> None:
+    """From right to left every label begins at the right, one in Latin letters too, unless it was given a place of its own."""
+    if label.isRightToLeft() and label.alignment() == Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter:
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignAbsolute
+        label.setAlignment(right | Qt.AlignmentFlag.AlignVCenter)
 
 
 def tabular(font: QFont) -> QFont:
@@ -245,6 +254,9 @@ def _buttons(of: Colours) -> str:
     QPushButton[role="quiet"]:hover, QToolButton[role="quiet"]:hover {{ background: {of.raised}; }}
     QPushButton[role="quiet"]:focus, QToolButton[role="quiet"]:focus {{ border: 2px solid {of.accent}; }}
     QPushButton[role="danger"] {{ color: {of.error}; border-color: {of.error}; }}
+    QToolButton[role="tool"] {{ background: transparent; border: 1px solid transparent; padding: 5px; min-height: 16px; }}
+    QToolButton[role="tool"]:hover {{ background: {of.raised}; }}
+    QToolButton[role="tool"]:focus {{ border: 2px solid {of.accent}; padding: 4px; }}
     QToolButton[role="rail"] {{ background: transparent; border: 2px solid transparent; border-radius: {RADIUS}px;
         color: {of.muted}; font-size: {SMALL}px; padding: 6px 2px; }}
     QToolButton[role="rail"]:hover {{ background: {of.raised}; color: {of.ink}; }}
@@ -255,6 +267,7 @@ def _buttons(of: Colours) -> str:
 
 def _fields(of: Colours) -> str:
     """What is typed into or chosen from."""
+    reached = "add-page" if QGuiApplication.layoutDirection() == Qt.LayoutDirection.RightToLeft else "sub-page"
     return f"""
     QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox {{ background: {of.surface}; color: {of.ink};
         border: 1px solid {of.field_line}; border-radius: {RADIUS}px; padding: 5px 8px; min-height: 20px;
@@ -274,11 +287,11 @@ def _fields(of: Colours) -> str:
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
 
     QSlider::groove:horizontal {{ height: 4px; background: {of.line}; border-radius: 2px; }}
-    QSlider::sub-page:horizontal {{ background: {of.accent}; border-radius: 2px; }}
+    QSlider::{reached}:horizontal {{ background: {of.accent}; border-radius: 2px; }}
     QSlider::handle:horizontal {{ background: {of.accent}; width: 12px; height: 12px; margin: -6px 0;
         border-radius: 8px; border: 2px solid {of.surface}; }}
     QSlider::handle:horizontal:focus {{ border-color: {of.ink}; }}
-    QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled {{ background: {of.field_line}; }}
+    QSlider::{reached}:horizontal:disabled, QSlider::handle:horizontal:disabled {{ background: {of.field_line}; }}
     QProgressBar {{ background: {of.line}; border: none; border-radius: 3px; height: 6px; text-align: center; }}
     QProgressBar::chunk {{ background: {of.accent}; border-radius: 3px; }}
     QCheckBox, QRadioButton {{ spacing: 8px; padding: 2px; }}

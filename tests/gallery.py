@@ -30,6 +30,7 @@ LONG = (
 ARABIC = "نموذج صغير لرواية القصص"
 UNFINISHED_CACHE = "stories-5M-1b2c3d4e-k100-aaaabbbb"
 SETTLE_S = 1.2
+HELD: list[Any] = []  # runs that are alive until the picture is taken
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def paint(out: Path, only: str, scale: str, *, quick: bool) -> int:
                     wait(SETTLE_S)
                     name = f"{scene.name}-{scheme}-{width}x{height}@{scale}"
                     shot(window).save(str(out / f"{name}.png"))
+                    let_go()
                     for line in cut_off(window):
                         print(f"{name}: {line}")
                     for other in app.topLevelWidgets():
@@ -104,6 +106,16 @@ def paint(out: Path, only: str, scale: str, *, quick: bool) -> int:
                     window.close()
                     window.deleteLater()
     return 0
+
+
+def let_go() -> None:
+    """The runs that were held alive are gone, so that the next window finds none that crashed."""
+    from core import runs
+
+    while HELD:
+        one = HELD.pop()
+        one.release()
+        runs.discard(one.run)
 
 
 def shot(window: Any) -> Any:
@@ -213,7 +225,7 @@ def _lessons(folder: Path, teacher: Path) -> Any:
     import resources.sample
     from core.cache import data_files
     from core.home import Home
-    from core.models import tokenizer_identity
+    from core.tokenizer import tokenizer_identity
 
     home = Home.find(folder / "lessons")
     (home.root / "window.ini").write_text("[General]\ngreeted=true\n")
@@ -267,6 +279,7 @@ def scenes() -> list[Scene]:
         Scene("plan-cache", "lessons", lambda w: _lesson(w, source="cache")),
         Scene("plan-cache-list", "lessons", _cache_list),
         Scene("plan-own-words", "full", lambda w: _lesson(w, source="on-policy", objective="reverse_kl", custom=True)),
+        Scene("plan-measured", "full", _plan_measured),
         Scene("plan-teachers", "full", _several_teachers),
         Scene("plan-chain", "full", lambda w: _lesson(w, seconds=3.0, student="0.08x", tokens=400_000)),
         Scene("plan-pilot", "full", _pilot),
@@ -352,6 +365,7 @@ def scenes() -> list[Scene]:
         Scene("chat-full", "full", lambda w: _chat(w, ("What is copper?", "Show me code that greets."))),
         Scene("chat-four", "full", lambda w: _chat(w, ("What is copper?",), columns=4)),
         Scene("chat-settings", "full", _chat_settings),
+        Scene("chat-four-settings", "full", lambda w: _chat_settings(w, columns=4)),
         Scene("chat-writing", "full", lambda w: _chat(w, ("What is copper?",), holds=True)),
         Scene("chat-blind", "full", lambda w: _chat(w, ("What is copper?",), blind=True)),
         Scene("chat-died", "full", _chat_died),
@@ -383,6 +397,11 @@ def scenes() -> list[Scene]:
         Scene("compare-evaluate", "full", _compare_evaluate),
         Scene("compare-judge", "full", _compare_judge),
         Scene("runs-evaluated", "full", _runs_evaluated),
+        Scene("runs-measured", "full", _runs_measured),
+        Scene("runs-measured-first", "full", lambda w: _runs_measured(w, ())),
+        Scene("runs-measured-once", "full", lambda w: _runs_measured(w, COURSE[:1])),
+        Scene("runs-measured-many", "full", lambda w: _runs_measured(w, MANY, f"{ARABIC} {LONG}")),
+        Scene("runs-measured-rtl", "full", lambda w: _runs_measured(w, MANY, ARABIC), right_to_left=True),
         Scene("settings", "full", lambda w: _open(w, "settings", seconds=2.0)),
         Scene("settings-hub", "full", lambda w: _open(w, "settings", part="hub", seconds=2.0)),
         Scene("message", "full", _message),
@@ -580,6 +599,13 @@ def _scroll_to(widget: Any) -> None:
     area.verticalScrollBar().setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y() - 48)
 
 
+def _plan_measured(window: Any) -> None:
+    page = _lesson(window, measure_every=200, measure_tasks=("arc_easy", "piqa"), measure_pairs="/nowhere/blimp")
+    page.form.go_to("measure_every")
+    wait(1.0)
+    _scroll_to(page.form.fields()["measure_every"])
+
+
 def _objective_list(window: Any) -> None:
     page = _lesson(window, custom=True)
     page.form.objective.objective.showPopup()
@@ -663,8 +689,8 @@ def _chat(window: Any, said: tuple[str, ...] = (), *, columns: int = 2, blind: b
     return page
 
 
-def _chat_settings(window: Any) -> None:
-    page = _chat(window, ("What is copper?",))
+def _chat_settings(window: Any, **ways: Any) -> None:
+    page = _chat(window, ("What is copper?",), **ways)
     page.settings_button.setChecked(True)
 
 
@@ -779,16 +805,63 @@ def _compare_loading(window: Any) -> None:
     page._latest.drop()
 
 
-def _compare_growing(window: Any) -> None:
-    import made_up_scores as made
+COURSE = (  # of a student, from checkpoint to checkpoint
+    {"arc_easy": 0.31, "piqa": 0.52, "boolq": 0.49, "hellaswag": 0.26, "winogrande": 0.5},
+    {"arc_easy": 0.41, "piqa": 0.55, "boolq": 0.52, "hellaswag": 0.29, "winogrande": 0.49},
+    {"arc_easy": 0.47, "piqa": 0.6, "boolq": 0.55, "hellaswag": 0.33, "winogrande": 0.52},
+)
 
+
+MANY = tuple(
+    {f"a_group_of_benchmarks_with_a_long_name_{n}": 0.3 + 0.04 * at + 0.02 * n for n in range(14)} for at in range(3)
+)
+
+
+def _watched(
+    window: Any, courses: tuple[dict[str, float], ...] = COURSE, name: str = "stories-2M → 0.4x, measured"
+) -> str:
+    """A training that was measured at its checkpoints, and waits for the next evaluation, which has some figures; its id."""
+    import made_up_scores as made
+    from made_up import Alive
+
+    home, (teacher, *_) = window.context.home, _family()
+    every, count = 40, len(courses)
+    fields: dict[str, Any] = {"measure_every": every, "measure_tasks": tuple(made.SIX), "measure_files": str(home.root)}
+    training = Alive(
+        home, name=name, planned=every * (count + 2), steps=every * (count + 1), teacher=str(teacher), **fields
+    )
+    HELD.append(training)
+    for at, figures in enumerate(courses, 1):
+        made.measured(home, training.run, training.journal, at * every, figures, seconds=0.6)
+    training.journal.append(made.ev.PhaseEntered("measuring", f"step {every * (count + 1)}"))
+    with made.borrowed(home, training.run, every * (count + 1)) as folder:
+        asked = (*(f"{task}@0" for task in made.SIX), "gsm8k_cot@8")
+        HELD.append(made.Going(home, folder, asked, f"{name}, step {every * (count + 1)}"))
+    return str(training.run.id)
+
+
+def _runs_measured(
+    window: Any, courses: tuple[dict[str, float], ...] = COURSE, name: str = "measured as it goes"
+) -> None:
+    run = _watched(window, courses, name)
+    _open(window, "settings")
+    wait(5.0, lambda: any(row.id == run for row in window.context.live.rows))
+    _open(window, "runs", run=run, seconds=2.0)
+    _scroll_to(window.page().detail.overview.measured)
+
+
+def _compare_growing(window: Any) -> None:
     family = _with_scores(window)
-    going = made.Going(window.context.home, family[2], ("boolq@0", "gsm8k_cot@8", "drop@3"))
-    going.come("boolq", 0.44)
-    _compare(window)
-    wait(4.0, lambda: bool(window.page()._told))
+    run = _watched(window)
+    _open(window, "compare", seconds=0.3)
+    wait(5.0, lambda: sum(row.id == run or row.kind == "evaluate" for row in window.context.live.rows) > 1)
+    page = window.page()
+    page._take_words([str(family[0]), run])
+    wait(10.0, lambda: bool(page._seen and page._seen.going))
+    for task, value in (("arc_easy", 0.52), ("piqa", 0.62), ("boolq", 0.5)):
+        HELD[-1].come(task, value)
+    wait(4.0, lambda: any(len(told) == 3 for told in page._told.values()))
     wait(0.5)
-    going.release()
 
 
 def _compare_trouble(window: Any) -> None:

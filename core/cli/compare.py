@@ -15,7 +15,7 @@ from core.compare import Comparison
 from core.errors import BadRecipe, Trouble
 from core.files import write_text
 from core.numbers import count_text
-from core.radar import LEAST_AXES, SCALES, axes_of, spokes, words_for
+from core.radar import LEAST_AXES, SCALES, axes_of, figure_title, spokes, words_for
 
 EPILOGUE = """\
 MODEL is a folder, a name in the Hub's cache, or a run. What was not measured yet is a gap: `stillroom evaluate MODEL` fills it.
@@ -134,7 +134,7 @@ def _show(comparison: Comparison, output: Output) -> None:
         for place, entry in enumerate(comparison.entries):
             score = entry.scores.get(column)
             cells.append("–" if score is None else report.score_text(score) + (" *" if place in best else ""))
-        rows.append([f"{column[0]} {column[1]}".replace("_", " "), *cells, column[2]])
+        rows.append([figure_title(column), *cells, column[2]])
     output.table(["figure", *names, "how"], rows, right=names)
     output.say("* the best of its line; ± is one standard error.")
     axes = axes_of(score for entry in comparison.entries for score in entry.scores.values())

@@ -19,7 +19,7 @@ from core import runner, runs
 from core.cli import FAILED, FINISHED, INTERRUPTED, STOPPED
 from core.cli.curve import chart
 from core.cli.output import Output
-from core.cli.report import curve_lines, ending, metrics_text, outcome, step_text, waiting_words
+from core.cli.report import curve_lines, ending, measured_text, metrics_text, outcome, step_text, waiting_words
 from core.home import Home
 from core.journal import JournalReader
 from core.runs import RunFolder
@@ -213,6 +213,9 @@ class Follower:
                 view.tell(f"Link {event.number} of {event.count}: {event.name.partition('-')[2]} parameters.")
             case ev.NoticeRaised():
                 view.tell(f"{'Warning: ' if event.level == 'warning' else ''}{event.text}")
+            case ev.StudentMeasured():
+                if text := measured_text(self.run, event.step, self.watch.history):
+                    view.tell(text)
             case ev.EvaluationLogged():
                 view.tell(f"{event.subject} at step {event.step}: {metrics_text(event.metrics)}")
 

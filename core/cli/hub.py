@@ -118,7 +118,8 @@ def _download(arguments: argparse.Namespace, output: Output) -> int:
             if said.note and said.note != note:
                 output.note(said.note)
             note = said.note
-            if said.state == downloads.RUNNING and time.monotonic() - told_at >= TELL_EVERY_S:
+            under_way = said.state == downloads.RUNNING and said.total_bytes > 0
+            if under_way and time.monotonic() - told_at >= TELL_EVERY_S:
                 told_at = time.monotonic()
                 output.note(progress_text(said))
     except KeyboardInterrupt:
@@ -131,7 +132,8 @@ def _download(arguments: argparse.Namespace, output: Output) -> int:
         output.note(f"{said.error} {said.way_out}".strip())
     else:
         output.note(
-            f"The download was {said.state} at {bytes_text(said.done_bytes)} of {bytes_text(said.total_bytes)}."
+            f"The download was {said.state} at {bytes_text(said.done_bytes)} of {bytes_text(said.total_bytes)}. "
+            f"What was fetched is kept: `stillroom models download {arguments.name}` goes on."
         )
     output.result(asdict(said))
     return {downloads.FINISHED: FINISHED, downloads.PAUSED: STOPPED}.get(said.state, FAILED)
@@ -144,7 +146,7 @@ def progress_text(said: Progress) -> str:
     speed = f", {bytes_text(round(said.bytes_per_second))}/s" if said.bytes_per_second else ""
     return (
         f"{bytes_text(said.done_bytes)} of {bytes_text(said.total_bytes)}{share}{speed}"
-        f"{'' if left is None else f', {left:.0f} s left'}: {said.file}"
+        f"{'' if left is None else f', {left:.0f} s left'}{f': {said.file}' if said.file else ''}"
     )
 
 

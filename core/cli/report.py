@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from core.numbers import bytes_text, count_text, duration_text
 from core.objectives import OBJECTIVES, SOURCES
 from core.runs import RunFolder
 from core.state import History, State
+from core.watched import Point, points_of, share_of_time
 
 METRICS = {
     "ce": "cross-entropy, nats a token",
@@ -29,6 +32,7 @@ METRICS = {
 PART_COLOURS = {"hidden": "green", "relations": "red"}  # of a loss beside CE and KD
 SAMPLE_CHARACTERS = 600
 LOG_LINES = 12
+STEPS_BESIDE = 6  # columns of a table
 
 
 def facts(run: RunFolder, history: History, state: State) -> dict[str, Any]:
@@ -59,6 +63,8 @@ def outcome(run: RunFolder, history: History, state: State) -> dict[str, Any]:
     """How a followed run ended, for scripts: its results on top of its facts, and error and way out if it failed."""
     answer: dict[str, Any] = {**facts(run, history, state), **history.results, "run": run.id, "state": str(state)}
     answer |= lesson_facts(run, history)
+    if history.measured:
+        answer["measured"] = measured_facts(run, history)
     if (student := student_folder(run, history)) is not None:
         answer["student"] = str(student)
     if state is State.FAILED and history.failure:
@@ -66,6 +72,19 @@ def outcome(run: RunFolder, history: History, state: State) -> dict[str, Any]:
     if state is State.CRASHED:
         answer |= {"error": crash_words(run, history), "way_out": f"`stillroom resume {run.id}` goes on."}
     return answer
+
+
+def measured_facts(run: RunFolder, history: History) -> list[dict[str, Any]]:
+    """The student's benchmarks while it was trained, by step. `seconds` is how long the training waited."""
+    return [
+        {
+            "step": each.step,
+            "run": each.run,
+            "seconds": each.seconds,
+            "scores": [asdict(score) for score in each.scores],
+        }
+        for each in points_of(run.home, history)
+    ]
 
 
 def lesson_facts(run: RunFolder, history: History) -> dict[str, Any]:
@@ -194,6 +213,7 @@ def ending(run: RunFolder, history: History, state: State, output: Output) -> No
     if lesson := lesson_text(run, history):
         output.say(lesson)
     show_figures(history, output)
+    show_measured(run, history, output)
     show_sample(history, output)
     match state:
         case State.FINISHED:
@@ -248,6 +268,53 @@ def show_figures(history: History, output: Output) -> None:
     if figures:
         rows = [[name.replace("_", " "), number_text(value)] for name, value in figures.items()]
         output.table(["result", "value"], rows, right=["value"])
+
+
+def show_measured(run: RunFolder, history: History, output: Output) -> None:
+    """The benchmarks by step, and the share of the time that measuring took."""
+    points = points_of(run.home, history)
+    found = [each for each in points if each.scores]
+    shown = found if len(found) <= STEPS_BESIDE else [found[0], *found[1 - STEPS_BESIDE :]]
+    figures = dict.fromkeys(score.column for each in shown for score in each.scores if score.quoted)
+    columns = [f"step {each.step}" for each in shown]
+    rows = [[_figure_words(column), *(_value_at(each, column) for each in shown)] for column in figures]
+    if rows:
+        output.table(["measured", *columns], rows, right=columns)
+    if points:
+        output.say(_measured_words(history, points, len(found) - len(shown)))
+
+
+def _measured_words(history: History, points: Sequence[Point], left_out: int) -> str:
+    words = f"Measured {len(points)} times" if len(points) > 1 else "Measured once"
+    words += f" ({left_out} of them not shown here)" if left_out else ""
+    if pending := sum(each.pending for each in points):
+        words += f", {pending} still to come"
+    if lost := sum(each.ended and not each.scores for each in points):
+        words += f", {lost} without figures"
+    share = share_of_time(history) if any(each.seconds for each in points) else None
+    waited = sum(each.seconds for each in points)
+    return words + (
+        f"; the training waited {duration_text(waited)} for it, {share:.0%} of its time." if share is not None else "."
+    )
+
+
+def _figure_words(column: tuple[str, str, str]) -> str:
+    task, metric, _ = column
+    return f"{task} {metric}".replace("_", " ")
+
+
+def _value_at(point: Point, column: tuple[str, str, str]) -> str:
+    return number_text(next((score.value for score in point.scores if score.column == column), None))
+
+
+def measured_text(run: RunFolder, step: int, history: History) -> str:
+    """What was found of the student after a step, in a line; nothing before its evaluation has ended."""
+    point = next((each for each in points_of(run.home, history) if each.step == step and each.scores), None)
+    if point is None:
+        return ""
+    figures = [f"{_figure_words(score.column)} {score.value:.3f}" for score in point.scores if score.quoted]
+    took = f" in {duration_text(point.seconds)}" if point.seconds else ""
+    return f"measured at step {step}{took}: {', '.join(figures)}"
 
 
 def show_sample(history: History, output: Output) -> None:

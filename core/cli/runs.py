@@ -10,7 +10,7 @@ from typing import Any
 from core import runs
 from core.cli import FINISHED, home_of
 from core.cli.output import Output
-from core.cli.report import age_text, ending, facts, log_tail
+from core.cli.report import age_text, ending, facts, log_tail, measured_facts
 from core.errors import Trouble
 from core.home import Home
 from core.recipe import Recipe
@@ -55,6 +55,8 @@ def list_runs(home: Home) -> list[dict[str, Any]]:
 
 def _row(run: dict[str, Any]) -> list[str]:
     state = f"queued, {run['position']}." if run["position"] else run["state"]
+    if run["state"] == State.RUNNING and run["phase"] == "measuring":  # its progress stands still
+        state += ", measuring"
     progress = "–" if run["share"] is None else f"{run['share']:.0%}"
     loss = "–" if run["loss"] is None else f"{run['loss']:.3f}"
     return [run["id"], state, progress, loss, run["device"] or "–", age_text(run["created"]), run["name"]]
@@ -98,6 +100,7 @@ def everything(run: RunFolder, history: History, state: State) -> dict[str, Any]
         "curve": [_fields(point) for point in history.steps],
         "evaluations": [_fields(point) for point in history.evaluations],
         "samples": [_fields(sample) for sample in history.samples],
+        "measured": measured_facts(run, history),
         "results": history.results,
         "failure": _fields(history.failure),
         "log_tail": log_tail(run) if state in (State.FAILED, State.CRASHED) else [],

@@ -37,6 +37,11 @@ class Bench:
     micro: int = 1
 
     @property
+    def steps(self) -> int:
+        assert self.blocks is not None
+        return len(self.blocks) // self.per_step
+
+    @property
     def judge(self) -> PreTrainedModel | None:
         """The teacher, where its scores of a token can be compared with the student's."""
         return self.teacher if self.same_tokenizer else None

@@ -10,8 +10,8 @@ from transformers.utils import logging as transformers_logging
 
 from core.cache import CacheRecipe
 from core.engine.capture import provide
-from core.engine.distill import read_data
 from core.engine.models import compute_dtype, load_tokenizer
+from core.engine.reading import read_data
 from core.engine.session import Session
 from core.engine.teaching import load_teacher
 from core.files import write_json
@@ -31,7 +31,8 @@ def run(session: Session) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder, recipe.allow_remote_code)
     reading = recipe.distillation()
     teacher = load_teacher(session, reading, folder, dtype)
-    framing, corpus, _, length = read_data(session, reading, tokenizer, teacher, folder)
+    framing, corpus, held_out, length = read_data(session, reading, tokenizer, teacher, folder)
+    corpus = corpus.followed_by(held_out)  # which a distillation with another seed trains on
     answers = provide(session, recipe, teacher, tokenizer, framing, corpus, length)
     held = answers.manifest
     results = {

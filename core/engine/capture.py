@@ -33,7 +33,7 @@ from core.engine.heads import Head, splits, trunk_states
 from core.engine.session import Session, StopRequested
 from core.engine.text import Corpus, Framing, Segment, look_over, pack
 from core.errors import BadModel, BadRecipe, Trouble
-from core.models import tokenizer_identity
+from core.tokenizer import tokenizer_identity
 
 KEPT_AT_ONCE = 2**23  # entries of a batch, for large k
 SORTED_AT_ONCE = 4096  # segments that are put in batches of about one length
@@ -113,6 +113,7 @@ def describe(
         sequence_length=length,
         longest=int(corpus.lengths.max()),
         budget=budget,
+        every_seed=budget is None,
         answers_only=recipe.answers_only,
         separator=recipe.separator or None,
         data=data_files(recipe.data),

@@ -10,7 +10,7 @@ from typing import Any
 from core import __version__
 from core.distill import DistillRecipe
 from core.engine.text import Framing
-from core.models import tokenizer_identity
+from core.tokenizer import tokenizer_identity
 from core.tune import TuneRecipe
 
 

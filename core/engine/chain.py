@@ -23,6 +23,8 @@ from core.chain import CAUTION, LINKS, ChainRecipe, link_folder
 from core.distill import DistillRecipe
 from core.engine import checkpoints, distill
 from core.engine.failures import as_trouble
+from core.engine.models import refuse_to_overwrite
+from core.engine.reading import TOKENS
 from core.engine.rehearsal import free_unused
 from core.engine.session import Session, StopRequested
 from core.files import write_json
@@ -71,7 +73,7 @@ def run(session: Session) -> dict[str, Any]:
     recipe = session.recipe
     assert isinstance(recipe, ChainRecipe)
     if recipe.of.out is not None:
-        distill.refuse_to_overwrite(Path(recipe.of.out), session.run.id)
+        refuse_to_overwrite(Path(recipe.of.out), session.run.id)
     if not (session.run.path / LINKS).exists():
         session.notice(CAUTION)
     before, found = Done(), []
@@ -161,7 +163,7 @@ def take_tokens(earlier: RunFolder, link: RunFolder) -> None:
 
     So all links are measured on the same held-out text, and none of it was ever trained on.
     """
-    kept, wanted = earlier.path / distill.TOKENS, link.path / distill.TOKENS
+    kept, wanted = earlier.path / TOKENS, link.path / TOKENS
     if kept.is_dir() and not wanted.exists():
         kept.rename(wanted)
 

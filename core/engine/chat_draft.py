@@ -20,7 +20,7 @@ import torch
 from core.chat import ChatTrouble, Speculation
 from core.engine.chat_cache import Memory, rewind
 from core.engine.chat_voice import Voice, refuse_nan
-from core.models import same_tokenizer
+from core.tokenizer import same_tokenizer
 
 if TYPE_CHECKING:
     from core.engine.chat_answer import Answer

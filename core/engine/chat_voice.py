@@ -19,7 +19,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.cache_utils import Cache
 from transformers.utils import logging as transformers_logging
 
-from core.chat import ChatTrouble, Message, Mode, Sampling, WhenFull, fit_turns, room_for_answer
+from core.chat import ChatTrouble, Message, Mode, Sampling, TooLong, WhenFull, fit_turns, room_for_answer
 from core.devices import default_device, devices
 from core.engine.chat_cache import AdapterState, Shelf, rewind, rewindable
 from core.engine.evaluate import trained_framing
@@ -28,7 +28,8 @@ from core.engine.models import compute_dtype, generation_config, load_model, loa
 from core.engine.rehearsal import free_unused
 from core.engine.text import find_framing
 from core.errors import BadModel
-from core.models import inspect_model, name_of, resolve_model
+from core.model_folders import name_of, resolve_model
+from core.models import inspect_model
 
 PROBE = ("Once upon a time, there was a little girl.", "The first thing to know is that", "In the year")
 TELL_EVERY_S = 0.1
@@ -230,7 +231,7 @@ class Voice:
         if self.context is not None:
             room = self.context - room_for_answer(self.context, wanted) - len(start)
             if len(ids) > room and when_full == "stop":
-                raise ChatTrouble(
+                raise TooLong(
                     f"The text has {len(ids)} tokens, and the context of {self.context} has no room for more.",
                     "Begin a new one, or let the beginning be dropped.",
                 )

@@ -12,57 +12,51 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from core import defaults
 from core import events as ev
-from core.cache import Manifest, read_manifest
+from core.cache import read_manifest
 from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.bench import Bench, count_of
 from core.engine.builders import build_student
 from core.engine.card import lineage, model_card
 from core.engine.lesson import Lesson
-from core.engine.models import compute_dtype, config_of, load_model, load_tokenizer, replace_folder, save_student
-from core.engine.rehearsal import free_unused, halved, rehearse
+from core.engine.models import (
+    compute_dtype,
+    config_of,
+    copy_student,
+    load_model,
+    load_tokenizer,
+    refuse_to_overwrite,
+    save_student,
+)
+from core.engine.reading import TOKENS, read_data
+from core.engine.rehearsal import rehearse
 from core.engine.sampling import continuation
 from core.engine.scoring import score
-from core.engine.session import Session, StopRequested
+from core.engine.session import Session
 from core.engine.sharding import SharedTrainer, share_out, shares_out, whole_again
 from core.engine.teaching import load_teacher, make_lesson
-from core.engine.text import (
-    Blocks,
-    Corpus,
-    Framing,
-    answers_behind,
-    collate,
-    find_framing,
-    first_texts,
-    keeps_documents_apart,
-    load_corpus,
-    load_framing,
-    look_over,
-    refuse_tokens_beyond,
-    save_corpora,
-    tokenise,
-)
-from core.engine.trainer import DistillTrainer, training_arguments
+from core.engine.text import Blocks, collate, keeps_documents_apart
+from core.engine.trainer import DistillTrainer
+from core.engine.training import arguments_for, say_plan, seconds_so_far, settle_rate, train_to_the_end
 from core.engine.watching import Watcher
 from core.errors import BadRecipe, Trouble
-from core.files import read_json
 from core.journal import read_journal
 from core.law import training_flops
-from core.models import inspect_model, same_tokenizer
+from core.models import inspect_model
 from core.objectives import OBJECTIVES
 from core.plan import has_weights
 from core.runs import RunFolder
 from core.shapes import config_for, count_parameters
 from core.state import fold
 from core.students import CUTS
+from core.tokenizer import same_tokenizer
 
 SAMPLE_TOKENS = 60
-TOKENS = "tokens"  # the folder of the tokenised documents in the run folder
 
 
 def run(session: Session) -> dict[str, Any]:
@@ -144,83 +138,6 @@ def set_up(session: Session, recipe: DistillRecipe) -> Bench:
         resumed,
         same_tokenizer=same,
     )
-
-
-def read_data(
-    session: Session,
-    recipe: DistillRecipe,
-    tokenizer: PreTrainedTokenizerBase,
-    teacher: PreTrainedModel | None,
-    source: Path,
-    named: Manifest | None = None,
-) -> tuple[Framing, Corpus, Corpus, int]:
-    """Tokens of the training and held-out documents: read from the text once, kept in the run folder for every resumption."""
-    session.phase("reading the data")
-    kept = session.run.path / TOKENS
-    config = AutoConfig.from_pretrained(source, trust_remote_code=recipe.allow_remote_code)
-    context = int(getattr(config, "max_position_embeddings", 0) or 2048)
-
-    def read() -> None:
-        if named is not None:
-            framing = Framing(named.start, named.end, "as the cached answers were made")
-        else:
-            framing = find_framing(tokenizer, teacher, first_texts(recipe.data, recipe.separator), session.device)
-        plan = look_over(recipe.data, recipe.separator, recipe.tokens, recipe.validation_tokens, recipe.answers_only)
-        if plan.unanswered:
-            session.notice(
-                f"{plan.unanswered} of {plan.count + plan.unanswered} rows have an empty answer; they are left out.",
-                "warning",
-            )
-        if plan.in_pieces:
-            session.notice(
-                f"The data has only {plan.count} document(s); they are cut in pieces so that some can be held out."
-            )
-        if plan.share < 1:
-            session.notice(
-                f"The data is larger than the budget needs: a random {plan.share:.1%} of its documents is read."
-            )
-        corpora = tokenise(
-            plan,
-            recipe.data,
-            recipe.separator,
-            tokenizer,
-            framing,
-            recipe.validation_tokens,
-            recipe.seed,
-            session.progress,
-        )
-        save_corpora(kept, {"train": corpora[0], "held-out": corpora[1]}, framing)
-
-    session.peers.by_main(lambda: None if kept.exists() else read())
-    framing = load_framing(kept)
-    train_corpus, held_out = load_corpus(kept, "train"), load_corpus(kept, "held-out")
-    highest = max(int(corpus.ids.max()) for corpus in (train_corpus, held_out))
-    refuse_tokens_beyond(config.get_text_config().vocab_size, highest, tokenizer)
-    session.choose("framing", [framing.start, framing.end], framing.reason)
-    length, why = defaults.sequence_length(context, session.device, int(train_corpus.lengths.max()))
-    if named is not None:
-        length, why = named.sequence_length, "as the documents of the cached answers were cut"
-    if recipe.sequence_length is not None:
-        if recipe.sequence_length > context:
-            raise BadRecipe(
-                f"sequence_length {recipe.sequence_length} is longer than the model's context of {context}.",
-                "Shorten it.",
-            )
-        length, why = recipe.sequence_length, "as the recipe says"
-    session.choose("sequence length", length, why)
-    cut = int((train_corpus.lengths > length).sum())
-    if cut:
-        session.notice(
-            f"{cut} of {len(train_corpus)} documents are longer than {length} tokens; they are trained in parts of that length."
-        )
-    behind = answers_behind(train_corpus, length)
-    if behind:
-        session.notice(
-            f"The prompts of {behind} of {len(train_corpus)} documents are longer than {length} tokens: their answers are cut off "
-            "from the beginning of the prompt. Longer sequences or shorter prompts would mend it.",
-            "warning",
-        )
-    return framing, train_corpus, held_out, length
 
 
 def make_student(session: Session, recipe: DistillRecipe, bench: Bench) -> PreTrainedModel:
@@ -351,20 +268,8 @@ def plan_training(
     assert bench.blocks is not None
     bench.micro = session.peers.lowest(rehearse(session, recipe, bench, lesson))
     parameters, non_embedding = count_of(student)
-    session.say(
-        ev.TrainingPlanned(
-            steps=len(bench.blocks) // bench.per_step,
-            tokens=bench.blocks.tokens,
-            micro_batch=bench.micro,
-            accumulation=bench.share // bench.micro,
-            sequence_length=bench.length,
-            student_parameters=parameters,
-            teacher_parameters=bench.teacher_parameters,
-            flops_per_token=training_flops(
-                non_embedding, 1, bench.teacher_non_embedding if recipe.guided and recipe.source != "cache" else None
-            ),
-        )
-    )
+    taught_by = bench.teacher_non_embedding if recipe.guided and recipe.source != "cache" else None
+    say_plan(session, bench, parameters, training_flops(non_embedding, 1, taught_by))
 
 
 # ----------------------------------------------------------------------------------------------- training and its ends
@@ -422,68 +327,24 @@ class Evaluator:
 def train(
     session: Session, recipe: DistillRecipe, bench: Bench, lesson: Lesson, evaluator: Evaluator, watcher: Watcher
 ) -> PreTrainedModel:
-    """Train the student to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
-    assert bench.blocks is not None
-    student = lesson.student
-    steps = len(bench.blocks) // bench.per_step
-    rate, why = defaults.learning_rate(count_of(student)[1], recipe.tokens, recipe.init)
-    if recipe.learning_rate is not None:
-        rate, why = recipe.learning_rate, "as the recipe says"
-    session.choose("learning rate", rate, why)
-    shared = bench.parts > 1
+    """Train the student to the last step, shared out over the processes if so asked, and measure it; returns it whole."""
+    student, blocks, shared = lesson.student, bench.blocks, bench.parts > 1
+    assert blocks is not None
+    rate = settle_rate(session, recipe, defaults.learning_rate(count_of(student)[1], recipe.tokens, recipe.init))
     if shared:
         share_out(student, bench.parts)
-    resumed = bench.resumed
-    while resumed is None or resumed[0] < steps:
-        session.phase("training", f"{steps} steps")
-        history = fold(read_journal(session.run.journal))
-        session.step = resumed[0] if resumed else 0
-        session.peers.by_main(lambda at=session.step: watcher.checkpoint(at))  # where it was killed before it could be
-        arguments = training_arguments(
-            session,
-            recipe,
-            bench.micro,
-            bench.share // bench.micro,
-            steps,
-            rate,
-            recipe.evaluate_every or defaults.evaluate_every(steps)[0],
-            recipe.checkpoint_every or defaults.checkpoint_every(steps)[0],
-            bench.dtype is torch.bfloat16,
-        )
-        trainer = (SharedTrainer if shared else DistillTrainer)(
-            session,
-            recipe,
-            student,
-            lesson,
-            bench.blocks,
-            arguments,
-            evaluator,
-            history.steps[-1].seconds if history.steps else 0.0,
-            watcher,
-        )
-        too_much: BaseException | None = None
-        try:
-            trainer.go_on(resumed[1] if resumed else None)
-        except (RuntimeError, MemoryError) as error:
-            if session.peers.count > 1:
-                raise  # the others wait for gradients that this process could not make
-            too_much = error.with_traceback(None)  # its frames hold the activations that were too many
-        if too_much is not None:
-            student.zero_grad(set_to_none=True)
-            smaller = halved(session, bench, bench.micro, too_much)
-            trainer.save_last_step()
-            del trainer  # and the moments it holds, before another takes as many
-            free_unused(bench.device)
-            bench.micro, resumed = smaller, checkpoints.newest(session.run.checkpoints)
-            continue
-        if session.stop_wish() is not None:
-            raise StopRequested
-        resumed = (steps, session.run.checkpoints)
-    session.step = steps
+    kind = SharedTrainer if shared else DistillTrainer
+
+    def trainer() -> DistillTrainer:
+        before = seconds_so_far(session)
+        arguments = arguments_for(session, recipe, bench, rate)
+        return kind(session, recipe, student, lesson, blocks, arguments, evaluator, before, watcher)
+
+    train_to_the_end(session, bench, student, trainer)
+    session.step = bench.steps
     if shared:
         student = evaluator.student = whole_again(student)
-    tokens = bench.blocks.tokens
-    session.peers.by_main(lambda: evaluator(steps, tokens))  # which knows if it has been there already
+    session.peers.by_main(lambda: evaluator(bench.steps, blocks.tokens))  # which knows if it has been there already
     return student
 
 
@@ -534,31 +395,6 @@ def finish(
 def tidy(run: RunFolder) -> None:
     """Remove what a finished run needs no more; called once its end is said, for until then it may be killed and resumed."""
     shutil.rmtree(run.path / TOKENS, ignore_errors=True)
-
-
-def copy_student(folder: Path, out: Path, run_id: str) -> None:
-    """Copy the student to where the user wants it, whole or not at all."""
-    refuse_to_overwrite(out, run_id)
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copytree(folder, beside)
-        replace_folder(beside, out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def refuse_to_overwrite(out: Path, run_id: str) -> None:
-    """Raise Trouble if something is in the way; this run's own student, copied before it was killed, is not."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    try:
-        ours = read_json(out / "stillroom.json")["run"] == run_id
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
-    if not ours:
-        raise Trouble(f"{out} is there already, and nothing is overwritten.", "Move it away, then resume the run.")
 
 
 def stored_dtype(recipe: DistillRecipe, source: Path) -> torch.dtype:

@@ -23,11 +23,11 @@ from core.engine.text import Corpus, Framing, encode_documents, first_texts
 from core.errors import BadRecipe
 from core.evaluate import EvaluateRecipe
 from core.files import read_json, write_json
-from core.models import same_tokenizer
 from core.pairs import read_pairs
 from core.runs import RunFolder
 from core.scores import EVALUATION, scores_of
 from core.subjects import give_back
+from core.tokenizer import same_tokenizer, tokenizer_identity
 from resources.sample.questions import Question, questions
 from resources.sample.stories import QUESTION_SEED
 
@@ -169,6 +169,7 @@ def _read_scores(
         "bytes": scores.bytes,
         "documents": scores.documents,
         "documents_longer_than_context": scores.windowed,
+        "tokenizer": tokenizer_identity(Path(recipe.model)).fingerprint,
     }
     if recipe.calibration:
         from core.engine.evaluation.sureness import observe

@@ -42,7 +42,8 @@ from core.engine.session import Session
 from core.errors import BadModel, Trouble
 from core.export import K_TYPES, ExportRecipe, in_the_way
 from core.files import read_json, sync_file, sync_folder, write_json, write_text
-from core.models import ModelInfo, inspect_model, name_of
+from core.model_folders import name_of
+from core.models import ModelInfo, inspect_model
 from core.numbers import bytes_text
 from core.runner import process_environment
 from core.templates import own_template

@@ -81,10 +81,11 @@ def _in_words(recipe: FetchRecipe, datasets: Any, error: Exception) -> Trouble |
         )
     if isinstance(error, DatasetNotFoundError):
         return Trouble(
-            f"There is no data set {name} on the Hub that you may read.", "Check its name; for a gated one, log in."
+            f"There is no data set {name} on the Hub that you may read.",
+            "Check its name; a gated one takes a token (Settings, Hugging Face Hub).",
         )
     if isinstance(error, (ValueError, HfHubHTTPError, FileNotFoundError)):
-        return Trouble(f"{name} can't be fetched so: {why}.", "Name its configuration (--config) and split (--split).")
+        return Trouble(f"{name} can't be fetched so: {why}.", "Name its configuration and split.")
     if isinstance(error, RuntimeError) and "script" in why.lower():
         return Trouble(f"{name} would run code of its own: {why}.", "Choose one that is files only.")
     return None

@@ -30,7 +30,7 @@ from core.engine.session import Session
 from core.errors import BadData
 from core.files import write_text
 from core.judge import JudgeRecipe, keep, records, strengths
-from core.models import same_tokenizer
+from core.tokenizer import same_tokenizer
 from core.votes import Verdict
 
 LEAST_MASS = 0.02  # of "A" and "B" together; below, the judge meant to say something else

@@ -48,18 +48,10 @@ def run(session: Session) -> dict[str, Any]:
     lesson = make_lesson(session, recipe, bench, student)
     plan_training(session, recipe, bench, student, lesson)
     session.phase("measuring", f"{measured.steps} steps")
-    steps = max(measured.steps + 1, len(bench.blocks) // bench.per_step)
-    arguments = training_arguments(
-        session,
-        recipe,
-        bench.micro,
-        bench.share // bench.micro,
-        steps,
-        1e-6,
-        NEVER,
-        NEVER,
-        bench.dtype is torch.bfloat16,
-    )
+    steps = max(measured.steps + 1, bench.steps)
+    undisturbed = recipe.model_copy(update={"evaluate_every": NEVER, "checkpoint_every": NEVER})
+    bf16 = bench.dtype is torch.bfloat16
+    arguments = training_arguments(session, undisturbed, bench.micro, bench.share // bench.micro, steps, 1e-6, bf16)
     trainer = DistillTrainer(session, recipe, student, lesson, bench.blocks, arguments, lambda step, tokens: None, 0.0)
     trainer.add_callback(StopAfter(measured.steps))
     trainer.train()

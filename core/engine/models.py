@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from core.engine.text import Framing
-from core.errors import BadModel
+from core.errors import BadModel, Trouble
 from core.files import read_json, sync_file, sync_folder
 from core.models import inspect_model
 
@@ -141,3 +141,28 @@ def replace_folder(beside: Path, folder: Path) -> None:
     beside.rename(folder)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def copy_student(folder: Path, out: Path, run_id: str) -> None:
+    """Copy the student to where the user wants it, whole or not at all."""
+    refuse_to_overwrite(out, run_id)
+    beside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(folder, beside)
+        replace_folder(beside, out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def refuse_to_overwrite(out: Path, run_id: str) -> None:
+    """Raise Trouble if something is in the way; this run's own student, copied before it was killed, is not."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        ours = read_json(out / "stillroom.json")["run"] == run_id
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise Trouble(f"{out} is there already, and nothing is overwritten.", "Move it away, then resume the run.")

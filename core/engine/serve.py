@@ -6,6 +6,7 @@ come together are written together, in a batch. A client that goes away stops it
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from core.engine.chat_voice import Voice
 
 
+CHATTY = (
+    "torchao",
+    "torch.utils._pytree",
+)  # loggers that tell a terminal of parts that are missing and that nobody needs here
+
+
 def main() -> int:
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no word of ours
@@ -33,6 +40,8 @@ def main() -> int:
         return 2
     sys.modules.setdefault("datasets", None)  # type: ignore[arg-type]  # Python's own way to say "not installed"
     os.environ["HF_HUB_OFFLINE"] = "1"
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         return _serve(settings, listener, said)
     except Trouble as trouble:

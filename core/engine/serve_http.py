@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.chat import Message, Sampling
+from core.chat import Message, Sampling, TooLong
 from core.engine.chat_answer import Piece
 from core.engine.chat_voice import Voice
 from core.engine.serve_writer import Order, ServerTrouble, Writer
@@ -239,6 +239,8 @@ class Form:
     def __init__(self, asked: Any, voice: Voice) -> None:
         self.asked, self.voice = asked, voice
         self.id, self.created = f"{self.prefix}-{secrets.token_hex(12)}", int(time.time())
+        self._anchor = voice.tokenizer.encode("a", add_special_tokens=False)
+        self._before = len(voice.tokenizer.decode(self._anchor))
 
     def head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.asked.model}
@@ -250,7 +252,8 @@ class Form:
         raise NotImplementedError
 
     def token(self, id_: int) -> str:
-        return str(self.voice.tokenizer.decode([id_]))
+        """As it stands behind other tokens: by itself a tokenizer may leave out its space."""
+        return str(self.voice.tokenizer.decode([*self._anchor, id_]))[self._before :]
 
 
 class ChatForm(Form):
@@ -410,6 +413,8 @@ def _halt(orders: list[Order]) -> None:
 
 def _error(trouble: Trouble) -> dict[str, Any]:
     param, code = getattr(trouble, "param", None), getattr(trouble, "code", None)
+    if isinstance(trouble, TooLong):
+        code = "context_length_exceeded"  # by which programs know that they must send less
     kind = "server_error" if isinstance(trouble, ServerTrouble) else "invalid_request_error"
     return {"message": str(trouble), "type": kind, "param": param, "code": code}
 

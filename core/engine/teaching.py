@@ -22,9 +22,9 @@ from core.engine.states import StateGuide
 from core.engine.text import collate, find_framing, first_texts, keeps_documents_apart, refuse_tokens_beyond
 from core.engine.translation import Translation
 from core.errors import BadModel, BadRecipe, Trouble
-from core.models import same_tokenizer
 from core.objectives import OBJECTIVES
 from core.recipe import Problem
+from core.tokenizer import same_tokenizer
 
 QUANTIZED = ("int8", "int4")
 TRIED_BLOCKS = 16  # are aligned before training, to say how much of the text has no counterpart
@@ -188,7 +188,8 @@ def _answers(session: Session, recipe: DistillRecipe, bench: Bench) -> Answers:
     def make() -> str:
         assert bench.teacher is not None
         wanted = CacheRecipe.of(recipe)
-        found.append(provide(session, wanted, bench.teacher, bench.tokenizer, bench.framing, bench.train, bench.length))
+        corpus = bench.train.followed_by(bench.held_out)  # which another seed trains on
+        found.append(provide(session, wanted, bench.teacher, bench.tokenizer, bench.framing, corpus, bench.length))
         return str(found[0].folder)
 
     folder = session.peers.by_main(make)

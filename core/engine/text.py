@@ -93,6 +93,18 @@ class Corpus:
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
 
+    def followed_by(self, other: Corpus) -> Corpus:
+        """The documents of both, of the same kind of text."""
+        learnt = None
+        if self.learnt is not None and other.learnt is not None:
+            learnt = np.concatenate([self.learnt, other.learnt])
+        return Corpus(
+            np.concatenate([self.ids, other.ids]),
+            np.concatenate([self.offsets, self.tokens + other.offsets[1:]]),
+            np.concatenate([self.sizes, other.sizes]),
+            learnt,
+        )
+
 
 def find_framing(
     tokenizer: PreTrainedTokenizerBase,

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from core import defaults
 from core import events as ev
 from core.distill import DistillRecipe
 from core.engine import checkpoints
@@ -96,10 +97,17 @@ class DistillTrainer(Trainer):
         return replaced.batches, learnt[0].to(device)
 
     def go_on(self, checkpoint: Path | None) -> None:
-        """Train from the beginning, or from a checkpoint."""
+        """Train from the beginning, or from a checkpoint; that is measured now if the run was killed before it could be."""
         if checkpoint is not None:
             self._take_up(read_json(checkpoint / SINCE_LOG))
+            self.watch(self.session.step)
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def watch(self, step: int) -> None:
+        """Measure the checkpoint of a step, if that is wanted; the other processes wait."""
+        watcher = self.watcher
+        if watcher is not None:
+            self.session.peers.by_main(lambda: watcher.checkpoint(step))
 
     def _take_up(self, kept: Any) -> None:
         """The sums since the last point of the curve, which the main process holds for all, and the balance."""
@@ -201,7 +209,7 @@ class Journalist(TrainerCallback):
         self.session.step = state.global_step
         if state.global_step >= state.max_steps:
             control.should_log = True  # the curve reaches to the end, whatever `log_every`
-        elif self.trainer.recipe.is_due(state.global_step):
+        elif self.trainer.watcher is not None and self.trainer.watcher.is_due(state.global_step):
             control.should_save = True
         if self.session.agreed_stop() is not None:
             control.should_training_stop = True
@@ -215,9 +223,8 @@ class Journalist(TrainerCallback):
             self._seal(folder, state.global_step)
         else:
             self.trainer.parts.zero_()
-        watcher = self.trainer.watcher
-        if watcher is not None and state.global_step < state.max_steps:
-            self.session.peers.by_main(lambda: watcher.checkpoint(state.global_step))
+        if state.global_step < state.max_steps:
+            self.trainer.watch(state.global_step)
 
     def _seal(self, folder: Path, step: int) -> None:
         write_json(folder / SINCE_LOG, self.trainer.since_log())
@@ -267,8 +274,6 @@ def training_arguments(
     accumulation: int,
     steps: int,
     rate: float,
-    evaluate_every: int,
-    checkpoint_every: int,
     bf16: bool,
 ) -> TrainingArguments:
     """The recipe in the Trainer's words."""
@@ -292,9 +297,9 @@ def training_arguments(
         logging_first_step=True,
         logging_nan_inf_filter=False,
         eval_strategy="steps",
-        eval_steps=evaluate_every,
+        eval_steps=recipe.evaluate_every or defaults.evaluate_every(steps)[0],
         save_strategy="steps",
-        save_steps=checkpoint_every,
+        save_steps=recipe.checkpoint_every or defaults.checkpoint_every(steps)[0],
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         label_names=["labels"],

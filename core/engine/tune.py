@@ -17,23 +17,18 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from core import defaults, tune_proposals
-from core import events as ev
+from core import tune_proposals
 from core.adapters import base_of, read_adapter
-from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.bench import Bench
-from core.engine.distill import refuse_to_overwrite
 from core.engine.lesson import AtHand, Lesson
-from core.engine.models import compute_dtype, load_model, load_tokenizer
-from core.engine.rehearsal import free_unused, halved, rehearse
-from core.engine.session import Session, StopRequested
-from core.engine.text import (
-    Blocks,
-    keeps_documents_apart,
-    refuse_tokens_beyond,
-)
-from core.engine.trainer import DistillTrainer, training_arguments
+from core.engine.models import compute_dtype, load_model, load_tokenizer, refuse_to_overwrite
+from core.engine.reading import TOKENS
+from core.engine.rehearsal import rehearse
+from core.engine.session import Session
+from core.engine.text import Blocks, keeps_documents_apart, refuse_tokens_beyond
+from core.engine.trainer import DistillTrainer
+from core.engine.training import arguments_for, say_plan, seconds_so_far, settle_rate, train_to_the_end
 from core.engine.tune_data import CountedBlocks
 from core.engine.tune_desk import REFERENCE_AT_ONCE, Desk, Evaluator
 from core.engine.tune_ending import finish
@@ -51,12 +46,11 @@ from core.engine.tune_pairs import (
     ask_reference,
     kept_reference,
 )
-from core.engine.tune_reading import FACTS, TOKENS, read_data, speaker_folder
-from core.journal import read_journal
+from core.engine.tune_reading import FACTS, read_data, speaker_folder
+from core.engine.watching import Watcher
 from core.law import training_flops
 from core.models import inspect_model
 from core.runs import RunFolder
-from core.state import fold
 from core.tune import EPOCHS, TuneRecipe
 
 SIDES = ("train", "held-out")
@@ -80,8 +74,11 @@ def run(session: Session) -> dict[str, Any]:
     evaluator = Evaluator(session, recipe, desk, lesson)
     if desk.bench.resumed is None:
         evaluator(0, 0)
-    train(session, recipe, desk, lesson, evaluator)
-    return finish(session, recipe, desk, evaluator)
+    watcher = Watcher(session, recipe)
+    train(session, recipe, desk, lesson, evaluator, watcher)
+    results = finish(session, recipe, desk, evaluator)
+    watcher.student(session.step, Path(results["student"]))
+    return results
 
 
 def tidy(run: RunFolder) -> None:
@@ -221,66 +218,45 @@ def _references(session: Session, recipe: TuneRecipe, desk: Desk) -> np.ndarray:
 def plan(session: Session, recipe: TuneRecipe, desk: Desk, lesson: Lesson | PairLesson) -> None:
     """Settle the micro-batch, and say what the training will consist of."""
     bench = desk.bench
-    assert bench.blocks is not None
     learnt = learnt_parameters(desk.model)
     total, non_embedding = desk.parameters, desk.non_embedding_parameters
     session.choose("learnt weights", learnt, f"{learnt / total:.2%} of {total}")
     bench.micro = rehearse(session, lesson.recipe, bench, lesson)  # type: ignore[arg-type]
-    share = (
-        1.0 if not recipe.adapts else 2 / 3
-    )  # the frozen weights' own gradients, a third of the arithmetic, are not made
-    session.say(
-        ev.TrainingPlanned(
-            steps=len(bench.blocks) // bench.per_step,
-            tokens=bench.blocks.tokens,
-            micro_batch=bench.micro,
-            accumulation=bench.share // bench.micro,
-            sequence_length=bench.length,
-            student_parameters=total,
-            teacher_parameters=bench.teacher_parameters,
-            flops_per_token=share * training_flops(non_embedding, 1, None)
-            + (2.0 * bench.teacher_non_embedding if bench.teacher_non_embedding and recipe.guided else 0.0),
-        )
-    )
+    # the frozen weights' own gradients, a third of the arithmetic, are not made
+    flops = (2 / 3 if recipe.adapts else 1.0) * training_flops(non_embedding, 1, None)
+    if bench.teacher_non_embedding and recipe.guided:
+        flops += 2.0 * bench.teacher_non_embedding
+    say_plan(session, bench, total, flops)
 
 
 # ----------------------------------------------------------------------------------------------- training and its ends
 
 
-def train(session: Session, recipe: TuneRecipe, desk: Desk, lesson: Lesson | PairLesson, evaluator: Evaluator) -> None:
-    """Train to the last step. Running out of memory on the way saves, halves the micro-batch, and goes on from there."""
-    bench = desk.bench
+def train(
+    session: Session,
+    recipe: TuneRecipe,
+    desk: Desk,
+    lesson: Lesson | PairLesson,
+    evaluator: Evaluator,
+    watcher: Watcher,
+) -> None:
+    """Train to the last step, and measure what came of it."""
+    bench, told = desk.bench, lesson.recipe
     assert bench.blocks is not None
-    steps = len(bench.blocks) // bench.per_step
-    rate, why = tune_proposals.learning_rate(recipe, desk.parameters)
-    if recipe.learning_rate is not None:
-        rate, why = recipe.learning_rate, "as the recipe says"
-    session.choose("learning rate", rate, why)
-    resumed = bench.resumed
-    while resumed is None or resumed[0] < steps:
-        session.phase("training", f"{steps} steps")
-        session.step = resumed[0] if resumed else 0
-        trainer = _trainer(session, recipe, desk, lesson, evaluator, steps, rate)
-        too_much: BaseException | None = None
-        try:
-            trainer.go_on(resumed[1] if resumed else None)
-        except (RuntimeError, MemoryError) as error:
-            too_much = error.with_traceback(None)  # its frames hold the activations that were too many
-        if too_much is not None:
-            desk.model.zero_grad(set_to_none=True)
-            smaller = halved(session, bench, bench.micro, too_much)
-            trainer.save_last_step()
-            del trainer  # and the moments it holds, before another takes as many
-            free_unused(bench.device)
-            bench.micro, resumed = smaller, checkpoints.newest(session.run.checkpoints)
-            continue
-        if session.stop_wish() is not None:
-            raise StopRequested
-        resumed = (steps, session.run.checkpoints)
-    if bench.resumed is not None and bench.resumed[0] == steps:
+    rate = settle_rate(session, told, tune_proposals.learning_rate(recipe, desk.parameters))
+    kind = PairTrainer if recipe.prefers else DistillTrainer
+
+    def trainer() -> DistillTrainer:
+        arguments = arguments_for(session, told, bench, rate)
+        arguments.neftune_noise_alpha = recipe.neftune or None
+        before = seconds_so_far(session)
+        return kind(session, told, desk.model, lesson, bench.blocks, arguments, evaluator, before, watcher)  # type: ignore[arg-type]
+
+    train_to_the_end(session, bench, desk.model, trainer)  # type: ignore[arg-type]
+    if bench.resumed is not None and bench.resumed[0] == bench.steps:
         _take_up_weights(desk.model, bench.resumed[1])
-    session.step = steps
-    evaluator(steps, bench.blocks.tokens)
+    session.step = bench.steps
+    evaluator(bench.steps, bench.blocks.tokens)
 
 
 def _take_up_weights(model: PreTrainedModel | PeftModel, checkpoint: Path) -> None:
@@ -293,40 +269,3 @@ def _take_up_weights(model: PreTrainedModel | PeftModel, checkpoint: Path) -> No
     state = {name: tensor for file in checkpoint.glob("model*.safetensors") for name, tensor in load_file(file).items()}
     model.load_state_dict(state, strict=False)
     model.tie_weights()
-
-
-def _trainer(
-    session: Session,
-    recipe: TuneRecipe,
-    desk: Desk,
-    lesson: Lesson | PairLesson,
-    evaluator: Evaluator,
-    steps: int,
-    rate: float,
-) -> DistillTrainer:
-    bench = desk.bench
-    told: DistillRecipe = lesson.recipe
-    arguments = training_arguments(
-        session,
-        told,
-        bench.micro,
-        bench.share // bench.micro,
-        steps,
-        rate,
-        recipe.evaluate_every or defaults.evaluate_every(steps)[0],
-        recipe.checkpoint_every or defaults.checkpoint_every(steps)[0],
-        bench.dtype is torch.bfloat16,
-    )
-    arguments.neftune_noise_alpha = recipe.neftune or None
-    history = fold(read_journal(session.run.journal))
-    kind = PairTrainer if recipe.prefers else DistillTrainer
-    return kind(
-        session,
-        told,
-        desk.model,
-        lesson,  # type: ignore[arg-type]
-        bench.blocks,  # type: ignore[arg-type]
-        arguments,
-        evaluator,
-        history.steps[-1].seconds if history.steps else 0.0,
-    )

@@ -20,6 +20,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from core.data.examples import Broken, Example, Turn, examples
+from core.data.placeholders import filled
 from core.engine.text import FEW_DOCUMENTS, Blocks, Corpus, Framing, pieces_of, predicted_bytes, token_spans
 from core.errors import BadData, BadModel
 from core.tune import TuneRecipe
@@ -247,28 +248,11 @@ def filled_rows(recipe: TuneRecipe, broken: Broken) -> Iterator[Example]:
     )
     fillings = {mark: filling for mark, filling in recipe.placeholders().items() if filling is not None}
 
-    def fill(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        return tuple(replace(turn, content=_filled(turn.content, fillings)) for turn in turns)
-
     for example in stream:
         if (mark := unfilled(recipe, example)) is not None:
             name = f"--persona-{mark.strip('{}')}"
             raise BadData(f"{_capital(example.place)} has {mark}.", f"Say what it stands for ({name}).")
-        if fillings:
-            example = replace(
-                example,
-                text=_filled(example.text, fillings),
-                turns=fill(example.turns),
-                chosen=fill(example.chosen),
-                rejected=fill(example.rejected),
-            )
-        yield example
-
-
-def _filled(text: str, fillings: dict[str, str]) -> str:
-    for mark, filling in fillings.items():
-        text = text.replace(mark, filling)
-    return text
+        yield filled(example, fillings)
 
 
 def _made(

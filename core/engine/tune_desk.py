@@ -85,8 +85,7 @@ class Evaluator:
             self.session.say(ev.EvaluationLogged(0, 0, "teacher", bench.teacher_metrics))
         self.session.say(ev.EvaluationLogged(step, tokens, "student", metrics))
         self.first, self.last = self.first or metrics, (step, metrics)
-        assert bench.blocks is not None
-        ends = step in (0, len(bench.blocks) // bench.per_step)
+        ends = step in (0, bench.steps)
         self.answer(step, self.recipe.sample_rows if ends else min(1, self.recipe.sample_rows))
         self.session.phase("training", safe_to_end=step == 0)
 

@@ -11,8 +11,7 @@ from peft import PeftModel
 
 from core.adapters import read_adapter
 from core.engine.adapters import merge
-from core.engine.distill import copy_student
-from core.engine.models import save_student
+from core.engine.models import copy_student, save_student
 from core.engine.scoring import score
 from core.engine.session import Session
 from core.engine.tune_card import lineage, model_card

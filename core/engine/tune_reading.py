@@ -7,9 +7,10 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core import defaults, tune_proposals
+from core import tune_proposals
 from core.data.examples import examples
 from core.engine.evaluate import trained_framing
+from core.engine.reading import TOKENS, settle_length
 from core.engine.session import Session
 from core.engine.text import Corpus, Framing, find_framing, load_corpus, load_framing, save_corpora
 from core.engine.tune_data import Row, Rows, Template, corpus_of, fit, read_rows
@@ -18,7 +19,6 @@ from core.files import read_json, write_json
 from core.templates import TEMPLATES, own_template, settled
 from core.tune import TuneRecipe
 
-TOKENS = "tokens"  # the folder of the tokenised rows in the run folder
 FACTS = "tuning.json"  # in the run folder: what was settled when they were read
 A_WHOLE_TEXT = (
     "Once upon a time, there was a little girl named Lily. She loved to play with her red ball in the park. One day, the ball rolled away and "
@@ -61,7 +61,8 @@ def _read_anew(
     rows = read_rows(recipe, tokenizer, framing, template, session.check_stop)
     say_what_was_read(session, recipe, rows, template)
     longest = max(len(row.ids) for row in (*rows.training, *rows.worse_training))
-    length, why = settle_length(session, recipe, base, longest)
+    context = int(getattr(base.config.get_text_config(), "max_position_embeddings", 0) or 2048)
+    length, why = settle_length(recipe.sequence_length, context, session.device, longest)
     session.choose("sequence length", length, why)
     corpora = _corpora(session, recipe, rows, length)
     end = template.ends.most_common(1)[0][0] if template.ends else None
@@ -145,17 +146,6 @@ def say_what_was_read(session: Session, recipe: TuneRecipe, rows: Rows, template
             f"Where {template.asked_otherwise} answers stand, the template writes something else than where it asks for one; they are learnt as "
             "they stand.",
         )
-
-
-def settle_length(session: Session, recipe: TuneRecipe, base: PreTrainedModel, longest: int) -> tuple[int, str]:
-    context = int(getattr(base.config.get_text_config(), "max_position_embeddings", 0) or 2048)
-    if recipe.sequence_length is None:
-        return defaults.sequence_length(context, session.device, longest)
-    if recipe.sequence_length > context:
-        raise BadRecipe(
-            f"sequence_length {recipe.sequence_length} is longer than the model's context of {context}.", "Shorten it."
-        )
-    return recipe.sequence_length, "as the recipe says"
 
 
 def _corpora(session: Session, recipe: TuneRecipe, rows: Rows, length: int) -> dict[str, Corpus]:

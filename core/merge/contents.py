@@ -17,7 +17,9 @@ from core.errors import BadModel
 from core.merge.adapters import Adapter, read_adapter
 from core.merge.document import ModelRef
 from core.merge.weights import SIZES, TensorFacts, tensors_in
-from core.models import hub_cache, inspect_model, read_config, resolve_model
+from core.model_files import read_config
+from core.model_folders import hub_cache, resolve_model
+from core.models import inspect_model
 from core.shapes import KNOWN_FAMILIES, Shape, rope_theta_of, shape_of
 
 HEADS = ("lm_head.weight", "embed_out.weight")

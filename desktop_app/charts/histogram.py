@@ -9,44 +9,27 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QBrush,
-    QFocusEvent,
-    QFont,
-    QFontMetricsF,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-)
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QBrush, QFontMetricsF, QPainter, QPaintEvent, QPen
 
 from core.numbers import count_text
 from desktop_app import theme
 from desktop_app.charts import ticks
+from desktop_app.charts.bar_reader import BarReader
 
 LEAST_HEIGHT = 180  # px
 TOP, FOOT, SIDE = 24.0, 40.0, 8.0  # px: room for the context's name, for the axis with its title, and at the edges
 
 
-class Histogram(QWidget):
-    """`read_out` says what is under the pointer, or that nothing is. Left and right arrows go from bar to bar."""
-
-    read_out = Signal(str)
+class Histogram(BarReader):
+    """Bars of counts, the context among them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(LEAST_HEIGHT)
         self._edges: tuple[float, ...] = ()
         self._counts: tuple[int, ...] = ()
         self._context: int | None = None
         self._unit = self._rows = ""
-        self._at: int | None = None  # the bar that is read out
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(LEAST_HEIGHT)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(480, 240)
@@ -57,17 +40,20 @@ class Histogram(QWidget):
         """Bar i has `counts[i]` rows of a length from edges[i] to below edges[i+1]. `unit` and `rows` are words for both."""
         self._edges, self._counts = tuple(map(float, edges)), tuple(counts)
         self._context, self._unit, self._rows = context, unit, rows
-        self._at = None
         name = self.tr("Histogram of lengths in %s") % unit
         self.setAccessibleName(name)
         self.setAccessibleDescription(self._description())
-        self.read_out.emit("")
-        self.update()
+        self.forget_bar()
+
+    def bars(self) -> int:
+        return len(self._counts)
+
+    def first_bar(self, move: int) -> int:
+        return 0 if move > 0 else len(self._counts) - 1
 
     # --- words --------------------------------------------------------------------------------------------------------
 
     def words_of(self, number: int) -> str:
-        """What a bar says."""
         low, high = int(self._edges[number]), int(self._edges[number + 1]) - 1
         span = f"{low:,}" if high <= low else f"{low:,}–{high:,}"
         share = self._counts[number] / max(1, sum(self._counts))
@@ -89,12 +75,7 @@ class Histogram(QWidget):
         return QRectF(self.rect()).adjusted(wide + 2 * SIDE, TOP, -2 * SIDE, -FOOT)
 
     def _metrics(self) -> QFontMetricsF:
-        return QFontMetricsF(self._font())
-
-    def _font(self) -> QFont:
-        font = theme.tabular(self.font())
-        font.setPixelSize(theme.SMALL)
-        return font
+        return QFontMetricsF(self.small_font())
 
     def _span(self) -> tuple[float, float]:
         """What the axis goes from and to; the context is in sight where it is not far out."""
@@ -121,7 +102,7 @@ class Histogram(QWidget):
         places = ticks.whole(0, self._most(), 4) if self._counts else []
         return list(zip(places, ticks.y_texts("count", places), strict=True))
 
-    def _bar_at(self, x: float) -> int | None:
+    def bar_at(self, x: float) -> int | None:
         room = self._room()
         if not self._counts or not room.left() <= x <= room.right():
             return None
@@ -134,7 +115,7 @@ class Histogram(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(self._font())
+        painter.setFont(self.small_font())
         if not self._counts:
             return
         room = self._room()
@@ -142,10 +123,7 @@ class Histogram(QWidget):
         self._paint_bars(painter, room)
         if self._context is not None:
             self._paint_context(painter, room, self._context)
-        if self.hasFocus():
-            painter.setPen(QPen(theme.colour("accent"), 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+        self.paint_focus(painter)
 
     def _paint_axes(self, painter: QPainter, room: QRectF) -> None:
         muted, line = theme.colour("muted"), theme.colour("line")
@@ -201,38 +179,6 @@ class Histogram(QWidget):
         left = min(max(head.left(), x - wide / 2), head.right() - wide)
         painter.setPen(theme.colour("ink"))
         painter.drawText(QRectF(left, head.top(), wide + 2, head.height()), int(Qt.AlignmentFlag.AlignCenter), text)
-
-    # --- the pointer and the keys -------------------------------------------------------------------------------------
-
-    def _read(self, number: int | None) -> None:
-        if number != self._at:
-            self._at = number
-            self.read_out.emit("" if number is None else self.words_of(number))
-            self.update()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._read(self._bar_at(event.position().x()))
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self._read(None)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        moves = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
-        move = moves.get(Qt.Key(event.key()))
-        if move is None or not self._counts:
-            super().keyPressEvent(event)
-            return
-        first = 0 if move > 0 else len(self._counts) - 1
-        self._read(first if self._at is None else min(max(self._at + move, 0), len(self._counts) - 1))
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusOutEvent(event)
-        self._read(None)
-
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self.update()
 
 
 if __name__ == "__main__":

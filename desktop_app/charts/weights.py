@@ -8,32 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 
 from core.numbers import count_text
 from desktop_app import theme
+from desktop_app.charts.bar_reader import BarReader
 
+LEAST_HEIGHT = 200  # px
 HEAD, FOOT, SIDE = 28.0, 40.0, 8.0  # px: room for the legend, for the axis with its title, and at the edges
 EDGE = 40.0  # px: half of the last number of the axis
 
 
-class WeightHistogram(QWidget):
-    """Values before are filled, those after a line. `read_out` says the bin under the pointer; arrows go from bin to bin."""
-
-    read_out = Signal(str)
+class WeightHistogram(BarReader):
+    """Values before are filled, those after a line."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(LEAST_HEIGHT)
         self._largest = 0.0
         self._before: tuple[int, ...] = ()
         self._after: tuple[int, ...] = ()
-        self._at: int | None = None
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(200)
         self.setAccessibleName(self.tr("Values before and after rounding"))
 
     def sizeHint(self) -> QSize:  # noqa: N802
@@ -42,7 +36,6 @@ class WeightHistogram(QWidget):
     def show_counts(self, largest: float, before: Sequence[int], after: Sequence[int]) -> None:
         """Both count values in the same bins from −`largest` to `largest`."""
         self._largest, self._before, self._after = largest, tuple(before), tuple(after)
-        self._at = None
         empty = sum(1 for one, other in zip(before, after, strict=True) if one and not other)
         filled = sum(1 for one in before if one)
         told = (
@@ -51,11 +44,15 @@ class WeightHistogram(QWidget):
             else self.tr("No matrix is picked.")
         )
         self.setAccessibleDescription(told % (filled, empty) if before else told)
-        self.read_out.emit("")
-        self.update()
+        self.forget_bar()
+
+    def bars(self) -> int:
+        return len(self._before)
+
+    def first_bar(self, move: int) -> int:
+        return len(self._before) // 2
 
     def words_of(self, number: int) -> str:
-        """What a bin says."""
         width = 2 * self._largest / len(self._before)
         low = -self._largest + number * width
         told = (f"{low:.3g}", f"{low + width:.3g}", f"{self._before[number]:,}", f"{self._after[number]:,}")
@@ -63,24 +60,19 @@ class WeightHistogram(QWidget):
 
     # --- where things are ---------------------------------------------------------------------------------------------
 
-    def _font(self) -> QFont:
-        font = theme.tabular(self.font())
-        font.setPixelSize(theme.SMALL)
-        return font
-
     def _top(self) -> int:
         """The power of ten above the fullest bin."""
         return max(1, math.ceil(math.log10(max(1, *self._before, *self._after))))
 
     def _room(self) -> QRectF:
-        wide = QFontMetricsF(self._font()).horizontalAdvance(count_text(10 ** self._top()))
+        wide = QFontMetricsF(self.small_font()).horizontalAdvance(count_text(10 ** self._top()))
         return QRectF(self.rect()).adjusted(wide + 2 * SIDE, HEAD, -EDGE, -FOOT)
 
     def _y(self, count: int, room: QRectF) -> float:
         share = (math.log10(count) + 0.3) / (self._top() + 0.3) if count else 0.0  # a single value is seen, too
         return room.bottom() - share * room.height()
 
-    def _bin_at(self, x: float) -> int | None:
+    def bar_at(self, x: float) -> int | None:
         room = self._room()
         if not self._before or not room.left() <= x <= room.right():
             return None
@@ -91,7 +83,7 @@ class WeightHistogram(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(self._font())
+        painter.setFont(self.small_font())
         if not self._before:
             return
         room = self._room()
@@ -109,9 +101,7 @@ class WeightHistogram(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(line)
         self._paint_legend(painter, room)
-        if self.hasFocus():
-            painter.setPen(QPen(theme.colour("accent"), 1))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+        self.paint_focus(painter)
 
     def _paint_axes(self, painter: QPainter, room: QRectF) -> None:
         muted, line = theme.colour("muted"), theme.colour("line")
@@ -139,7 +129,7 @@ class WeightHistogram(QWidget):
 
     def _paint_legend(self, painter: QPainter, room: QRectF) -> None:
         x, middle = room.left(), HEAD / 2 - 2
-        metrics = QFontMetricsF(self._font())
+        metrics = QFontMetricsF(self.small_font())
         for text, colour, height in (
             (self.tr("before"), "field_line", 10.0),
             (self.tr("after rounding"), "accent", 2.0),
@@ -149,33 +139,6 @@ class WeightHistogram(QWidget):
             wide = metrics.horizontalAdvance(text)
             painter.drawText(QRectF(x + 20, middle - 10, wide + 2, 20), int(Qt.AlignmentFlag.AlignVCenter), text)
             x += 20 + wide + 20
-
-    # --- the pointer and the keys -------------------------------------------------------------------------------------
-
-    def _read(self, number: int | None) -> None:
-        if number != self._at:
-            self._at = number
-            self.read_out.emit("" if number is None else self.words_of(number))
-            self.update()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._read(self._bin_at(event.position().x()))
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self._read(None)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        move = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
-        if move is None or not self._before:
-            super().keyPressEvent(event)
-            return
-        first = len(self._before) // 2
-        self._read(first if self._at is None else min(max(self._at + move, 0), len(self._before) - 1))
-
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self.update()
 
 
 if __name__ == "__main__":

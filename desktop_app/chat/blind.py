@@ -42,7 +42,7 @@ class Blind:
 
     def order(self, said: str, members: Sequence[Member]) -> list[Member]:
         """The columns of a turn as they stand."""
-        order = self._orders.get(said)
+        order = self._orders.get(said) if self.on else None  # with names above the columns, each stands under its own
         if order is None:
             return list(members)
         return sorted(members, key=lambda member: order.index(member.column) if member.column in order else len(order))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_app import theme
 from desktop_app.forms.field import button
@@ -82,13 +90,15 @@ class Composer(QFrame):
         self.extras = QHBoxLayout()
         self.extras.setSpacing(theme.SPACE)
         self._why_not, self._busy = "", False
+        self._buttons = QStackedWidget()  # of one width: the field stays as it is
         for one in (self.send, self.stop):
             one.setMinimumHeight(self.words.minimumHeight())
+            self._buttons.addWidget(one)
+        self._buttons.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Maximum)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(self.words, 1)
-        row.addWidget(self.send, alignment=Qt.AlignmentFlag.AlignBottom)
-        row.addWidget(self.stop, alignment=Qt.AlignmentFlag.AlignBottom)
+        row.addWidget(self._buttons, alignment=Qt.AlignmentFlag.AlignBottom)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
@@ -120,8 +130,7 @@ class Composer(QFrame):
 
     def _look(self) -> None:
         why_not = self._why_not or ("" if self.words.toPlainText().strip() else self.tr("Write something first."))
-        self.send.setVisible(not self._busy)
-        self.stop.setVisible(self._busy)
+        self._buttons.setCurrentWidget(self.stop if self._busy else self.send)
         self.send.setEnabled(not why_not)
         self.send.setToolTip(why_not or self.tr("Return"))
 

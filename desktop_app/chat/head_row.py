@@ -27,9 +27,13 @@ class HeadRow(QWidget):
         self._why_not = why_not  # of what is wanted
         self.heads: dict[str, Head] = {}
         self._members: dict[str, Member] = {}
-        self._row = QHBoxLayout(self)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        self._row = QHBoxLayout()
         self._row.setSpacing(2 * theme.SPACE)
-        self._row.setContentsMargins(0, 0, 14, 0)  # as wide as the turns beside their scroll bar
+        whole.addLayout(self._row, 1)
+        whole.addSpacing(12)  # as wide as the turns beside their scroll bar
 
     def show_members(self, members: Sequence[Member], *, blind: bool) -> None:
         self._members = {member.column: member for member in members}
@@ -41,13 +45,14 @@ class HeadRow(QWidget):
         for at, member in enumerate(members):
             if member.column not in self.heads:
                 self.heads[member.column] = self._new_head(member)
+            if self._row.indexOf(self.heads[member.column]) != at:  # each over its own column
+                self._row.insertWidget(at, self.heads[member.column], 1)
             self.heads[member.column].show_member(member, LETTERS[at] if blind else "")
 
     def _new_head(self, member: Member) -> Head:
         head = Head(member)
         head.removed.connect(lambda column: self.wanted.emit("remove", column))
         head.menu_wanted.connect(self._open_menu)
-        self._row.addWidget(head, 1)
         return head
 
     def _open_menu(self, column: str, at: QToolButton) -> None:

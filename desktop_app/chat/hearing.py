@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core import chat
 from core.conversations import Answered
+from desktop_app.chat.heads import STARTING, WAITING
 from desktop_app.chat.members import Members
 from desktop_app.chat.turn import Live
 
@@ -33,6 +34,7 @@ class Hearing(QObject):
     def __init__(self, members: Members, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.members = members
+        self.ready = False  # the engine is there
         self.live: dict[Place, Live] = {}
         self.notes: dict[Place, tuple[str, ...]] = {}
         self.failures: dict[Place, str] = {}
@@ -47,17 +49,32 @@ class Hearing(QObject):
             self.notes.pop((said, column), None)
             self.failures.pop((said, column), None)
 
+    def await_models(self, columns: Sequence[str]) -> None:
+        """These are to be loaded: by an engine that is there, or that is being started."""
+        for member in self.members:
+            if member.column in columns:
+                member.loaded, member.loading, member.share = False, WAITING if self.ready else STARTING, None
+
+    def forget_engine(self) -> None:
+        """It is gone, and with it all models in its memory."""
+        self.ready = False
+        for member in self.members:
+            member.loaded, member.loading, member.used = False, "", 0
+
     def take(self, events: Sequence[chat.Event]) -> Heard:
         heard = Heard()
         for event in events:
             if isinstance(event, (chat.Loading, chat.Loaded, chat.Unloaded)):
                 self._take_model(event)
                 heard.members = True
+            elif isinstance(event, chat.Ready):
+                self.ready = heard.members = True
+                for member in self.members:
+                    member.loading = WAITING if member.loading == STARTING else member.loading
             elif isinstance(event, chat.Died):
                 heard.turns |= {said for said, _ in self.live}
                 self.live.clear()
-                for member in self.members:
-                    member.loaded, member.loading, member.used = False, "", 0
+                self.forget_engine()
                 heard.members = heard.over = True
                 self.died.emit(event)
             elif isinstance(event, chat.Failed):
@@ -88,11 +105,13 @@ class Hearing(QObject):
         words = f"{event.what} {event.way_out}".strip()
         if event.model is not None and event.request is None:
             found = self.members.of_handle(event.model)
+            # without adapters that don't fit, the model alone is loaded with the next word
+            laid = bool(found) and self.members.take_off(found[0].folder)
             for member in found:
-                member.failure, member.loading, member.loaded = words, "", False
-                self.members.take_off(member.folder)  # so that the model alone can be tried again
+                member.failure, member.loading, member.loaded = "" if laid else words, "", False
+                member.adapters = {} if laid else member.adapters
             heard.members = True
-            if not found:
+            if laid or not found:
                 self.failed.emit(event)
             return
         said = _said(event.request)

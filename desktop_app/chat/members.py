@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.chat import MOST_COLUMNS, Sampling
-from core.library import RunSummary
 from core.models import ModelEntry
+from core.run_summary import RunSummary
 from desktop_app.chat.heads import Member
 from desktop_app.chat.settings_pane import Drafter
 from desktop_app.chat.speech import Wanted
@@ -84,9 +84,9 @@ class Members:
             for one in self.of_handle(member.handle):
                 one.loaded, one.loading, one.failure = False, "", ""
 
-    def take_off(self, folder: str) -> None:
-        """Forget the adapters over a model: they could not be laid, or nobody talks with it any more."""
-        self._laid.pop(folder, None)
+    def take_off(self, folder: str) -> bool:
+        """Forget the adapters over a model: they could not be laid, or nobody talks with it any more. Whether there were any."""
+        return bool(self._laid.pop(folder, ()))
 
     def fitting_adapters(self, column: str, entries: Sequence[ModelEntry]) -> list[tuple[str, str]]:
         """Folder and name of the adapters that were made for a column's model and are not over it yet."""

@@ -140,7 +140,7 @@ class ChatPage(Page):
         speech.troubled.connect(self._refused)
         speech.settled.connect(self._settled)
         speech.dropped.connect(self._take_back)
-        speech.restarted.connect(lambda: self.engine_strip.say(self._back_words(), "info"))
+        speech.restarted.connect(self._restarted)
         self.hearing.died.connect(self._died)
         self.hearing.failed.connect(lambda event: context.trouble(Trouble(event.what, event.way_out)))
         context.shelf.changed.connect(self._shelf_changed)
@@ -290,13 +290,16 @@ class ChatPage(Page):
         return self.members.add(folder, name, size, column)
 
     def _load(self) -> None:
-        for member in self.members:
-            if not member.loaded and not member.loading and not member.failure:
-                member.loading = self.tr("starting")
+        self._await_models()
         self._show_members()
         self._show_turns()
         self._kept_in_memory_said = False
         self.speech.load(self.members.wanted(self._device()))
+
+    def _await_models(self) -> None:
+        """Those that are not in memory will be."""
+        wanted = [member for member in self.members if not (member.loaded or member.loading or member.failure)]
+        self.hearing.await_models([member.column for member in wanted])
 
     def remove_model(self, column: str) -> None:
         self._remove(column)
@@ -324,8 +327,7 @@ class ChatPage(Page):
     def give_memory_back(self) -> None:
         """All models leave the memory; the conversation stays, and the next word brings them back."""
         self.speech.give_back()
-        for member in self.members:
-            member.loaded, member.loading, member.used = False, "", 0
+        self.hearing.forget_engine()
         self._place = ""
         self._show_members()
         self._look_at_runs()
@@ -336,7 +338,7 @@ class ChatPage(Page):
     def _choose_device(self, _device: str) -> None:
         if self.members.all:
             for member in self.members:
-                member.loaded, member.loading = False, self.tr("starting")
+                member.loaded, member.loading = False, ""
             self._load()
 
     def _choose_mode(self, column: str, mode: Any) -> None:
@@ -532,7 +534,6 @@ class ChatPage(Page):
         turns = self._turns()
         view = self.turns.views.get(turns[-1].said.id) if turns else None
         if view is not None and not self._why_not_busy():
-            self.turns.ensureWidgetVisible(view.question)
             view.question.begin_edit()
 
     def stop(self) -> None:
@@ -551,7 +552,8 @@ class ChatPage(Page):
         self.list.mark(kept.id)
         if begun:
             self.list.refresh()
-        self._look_at_buttons()
+        self._await_models()
+        self._show_members()
         self._show_turns()
 
     def _refused(self, trouble: Trouble, words: str) -> None:
@@ -610,8 +612,11 @@ class ChatPage(Page):
         self._look_at_buttons()
         self._look_at_runs()
 
-    def _back_words(self) -> str:
-        return self.tr("The chat engine ended and is being started again, with its models. What was said is kept.")
+    def _restarted(self) -> None:
+        words = self.tr("The chat engine ended and is being started again, with its models. What was said is kept.")
+        self.engine_strip.say(words, "info")
+        self._await_models()
+        self._show_members()
 
     def _start_again(self) -> None:
         self.engine_strip.say("")
@@ -627,8 +632,6 @@ class ChatPage(Page):
         self.path.clear()
         self.blind.verdicts.clear()
         self.list.mark("")
-        for member in self.members:
-            member.used = 0
         self._show_members()
         self._show_turns()
         self.composer.setFocus()
@@ -655,9 +658,6 @@ class ChatPage(Page):
             known = self.members.column(column) if column else None
             if (known is None or known.folder != folder) and not self.members.full:
                 self._add(folder, column)
-        for member in self.members:
-            answer = last.get(member.column)
-            member.used = context_used(answer) if answer is not None and member.loaded else 0
         if self.blind.on:
             self.blind_button.setChecked(False)
         self.pane.set_system(list(kept.said.values())[-1].system if kept.said else "")
@@ -689,7 +689,18 @@ class ChatPage(Page):
             remarks=remarks,
         )
         self.middle.setCurrentIndex(1 if turns else 0)
+        self._count_context(turns)
         self._look_at_buttons()
+
+    def _count_context(self, turns: Sequence[Turn]) -> None:
+        """The context that the answers in sight take; what is being written counts itself."""
+        writing = {column for _, column in self.hearing.live}
+        for member in self.members:
+            if member.loaded and member.column not in writing:
+                answers = (turn.answer(member.column) for turn in reversed(turns))
+                newest = next((answer for answer in answers if answer is not None), None)
+                member.used = context_used(newest) if newest is not None else 0
+        self.heads.show_members(self.members.all, blind=self.blind.on)
 
     def _show_version(self, said: str, at: int) -> None:
         turn = self._turn(said)

@@ -88,6 +88,7 @@ class Speech(QObject):
         self._talks: dict[str, Talk] = {}
         self._fresh: list[chat.Event] = []
         self._changed: set[str] = set()
+        self._back = False  # an engine was started in place of one that died
         self._told_at = 0.0
         self._started_at = 0.0
 
@@ -194,20 +195,27 @@ class Speech(QObject):
     def _tell(self) -> None:
         """Hand over what is new: not before the last was taken, and no oftener than eyes can follow."""
         now = time.monotonic()
-        if not (self._fresh or self._changed) or not self._delivered.is_set() or now - self._told_at < TICK_S:
+        if (
+            not (self._fresh or self._changed or self._back)
+            or not self._delivered.is_set()
+            or now - self._told_at < TICK_S
+        ):
             return
         fresh, self._fresh, self._told_at = self._fresh, [], now
         kept = [_copy(self._talks[id_].conversation) for id_ in self._changed if id_ in self._talks]
+        back, self._back = self._back, False
         self._changed.clear()
         self._delivered.clear()
-        self._send(partial(self._deliver, fresh, kept))
+        self._send(partial(self._deliver, fresh, kept, back))
 
-    def _deliver(self, fresh: list[chat.Event], kept: list[Kept]) -> None:
+    def _deliver(self, fresh: list[chat.Event], kept: list[Kept], back: bool) -> None:
         self._delivered.set()
         for conversation in kept:
             self.kept.emit(conversation)
         if fresh:
             self.heard.emit(fresh)
+        if back:
+            self.restarted.emit()
 
     def _send(self, call: Callable[[], None]) -> None:
         def in_the_window() -> None:
@@ -272,7 +280,7 @@ class Speech(QObject):
         self._started_at = time.monotonic()
         if self._speaker is not None:
             self._speaker.restart()
-            self._send(self.restarted.emit)
+            self._back = True
         else:
             self._asked.clear()
             self._load(models)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
-from core.library import RunSummary
 from core.numbers import bytes_text
+from core.run_summary import RunSummary
 from core.state import State
 from desktop_app import theme
 from desktop_app.chat.heads import Member, weight_bytes

@@ -15,7 +15,6 @@ class TemplateDialog(QDialog):
     def __init__(self, member: Member, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Chat template of %s") % member.name)
-        self.resize(640, 480 if member.template else 200)
         title = QLabel(self.tr("How %s is asked") % member.name)
         title.setWordWrap(True)
         theme.set_role(title, "title")
@@ -40,10 +39,11 @@ class TemplateDialog(QDialog):
             words = self.tr("It has no chat template: it goes on with your text, as a base model does.")
             layout.addWidget(parts.words(None, words))
         if member.framing:
-            layout.addWidget(parts.words("muted", member.framing))
+            layout.addWidget(parts.words("muted", f"{member.framing[:1].upper()}{member.framing[1:]}."))
         layout.addWidget(self.text, 1)
+        if member.template is None:
+            layout.addStretch(1)
         layout.addLayout(buttons)
         self.text.setVisible(member.template is not None)
         copy.setVisible(member.template is not None)
-        if member.template is None:
-            layout.addStretch(1)
+        self.resize(640, 480 if member.template else 168)

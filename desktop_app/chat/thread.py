@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from desktop_app import theme
 from desktop_app.chat.heads import Member
 from desktop_app.chat.path import Turn
-from desktop_app.chat.turn import Live, TurnView
+from desktop_app.chat.turn import Live, Question, TurnView
 from desktop_app.forms.field import button
 
 AT_FIRST, MORE = 12, 24  # turns
@@ -42,7 +42,7 @@ class ThreadView(QScrollArea):
         self.earlier = button(self.tr("Show earlier turns"), "up", "quiet")
         self._content = QWidget()
         self._column = QVBoxLayout(self._content)
-        self._column.setContentsMargins(0, theme.SPACE, 2, 2 * theme.SPACE)
+        self._column.setContentsMargins(0, theme.SPACE, 0, 2 * theme.SPACE)
         self._column.setSpacing(3 * theme.SPACE)
         self._column.addWidget(self.earlier, alignment=Qt.AlignmentFlag.AlignHCenter)
         self._column.addStretch(1)
@@ -125,7 +125,13 @@ class ThreadView(QScrollArea):
         view.answer_wanted.connect(self.answer_wanted)
         view.again_wanted.connect(self.again_wanted)
         view.voted.connect(self.voted)
+        view.question.edit_begun.connect(lambda: self._look_at(view.question))
         return view
+
+    def _look_at(self, question: Question) -> None:
+        """Bring what is edited into sight, once it has its room, and stay there."""
+        self._at_end = False
+        QTimer.singleShot(0, question, lambda: self.ensureWidgetVisible(question, 0, theme.SPACE))
 
     def _want_more(self) -> None:
         self._most += MORE

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from core.chat import ENDINGS
 from core.numbers import duration_text
 from desktop_app import theme
 from desktop_app.chat.composer import Words
-from desktop_app.chat.heads import Member, small, tool
+from desktop_app.chat.heads import NARROW, Member, small, tool
 from desktop_app.chat.path import Turn
 from desktop_app.chat.written import Written
 from desktop_app.forms import parts
@@ -100,6 +100,7 @@ class Question(QFrame):
     """What the user said; it can be edited, which makes a branch."""
 
     edited = Signal(str)
+    edit_begun = Signal()
     version_wanted = Signal(int)
 
     def __init__(self) -> None:
@@ -143,6 +144,7 @@ class Question(QFrame):
         for one in (self.text, self.edit, self.copy):
             one.hide()
         self.editor.setFocus()
+        self.edit_begun.emit()
 
     def _end_edit(self) -> None:
         if self.editor is not None:
@@ -172,21 +174,31 @@ class AnswerView(QWidget):
         self.figures.setFont(theme.tabular(self.figures.font()))
         self.versions = Versions(self.tr("answer"))
         self.again, self.copy = tool("again", self.tr("Answer again")), tool("copy", self.tr("Copy the answer"))
-        foot = QHBoxLayout()
-        foot.setSpacing(0)
-        foot.addWidget(self.figures, 1, Qt.AlignmentFlag.AlignVCenter)
+        self._foot = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._foot.setSpacing(4)
+        self._foot.addWidget(self.figures, 1)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(0)
+        buttons.addStretch(1)
         for one in (self.versions, self.again, self.copy):
-            foot.addWidget(one, alignment=Qt.AlignmentFlag.AlignTop)
+            buttons.addWidget(one)
+        self._foot.addLayout(buttons)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # as wide as its head
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for part in (self.text, self.waiting, self.notes):
             layout.addWidget(part)
-        layout.addLayout(foot)
+        layout.addLayout(self._foot)
         layout.addStretch(1)
         self.again.clicked.connect(self.again_wanted)
         self.copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._whole))
         self.versions.moved.connect(self.version_wanted)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW
+        self._foot.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
 
     def set_name(self, name: str) -> None:
         self.text.setAccessibleName(self.tr("Answer of %s") % name)
@@ -260,7 +272,7 @@ def figures_of(widget: QWidget, facts: Mapping[str, Any]) -> str:
             found.append(widget.tr("%s times as fast") % f"{drafting['speed_up']:.2g}")
         if not drafting.get("at_once"):
             found.append(widget.tr("drafting switched itself off"))
-    return " · ".join(part.replace(" ", "\u00a0") for part in found)  # broken between figures, not within them
+    return "\u00a0· ".join(part.replace(" ", "\u00a0") for part in found)  # broken between figures, not within them
 
 
 class Vote(QWidget):
@@ -292,6 +304,13 @@ class Vote(QWidget):
             made.clicked.connect(lambda _=False, column=column: self.voted.emit(column))
             self._row.insertWidget(at, made)
             self.buttons.append(made)
+
+
+def _is_raw(turn: Turn, member: Member) -> bool:
+    """Whether the answer in sight goes on with the text, as it was written then."""
+    answer = turn.answer(member.column)
+    mode = answer.facts.get("mode") if answer is not None else None
+    return member.raw if mode is None else mode == "raw"
 
 
 class TurnView(QWidget):
@@ -350,7 +369,7 @@ class TurnView(QWidget):
                 view.show_live(live[member.column])
             else:
                 told = remarks.get(member.column, ())
-                view.show_answer(turn, member.column, told, raw=member.raw, figures=not blind)
+                view.show_answer(turn, member.column, told, raw=_is_raw(turn, member), figures=not blind)
                 view.again.setVisible(not blind)
         ready = bool(blind) and not live and all(turn.answer(member.column) for member in order)
         if ready and not self.vote.isVisibleTo(self):

@@ -183,7 +183,8 @@ class Written(QTextBrowser):
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_text") and self._text:
+        drawn = hasattr(self, "_text") and bool(self._text) and not self._plain  # plain text has the palette's colour
+        if event.type() == QEvent.Type.PaletteChange and drawn:
             text, self._text = self._text, ""
             self.document().clear()
             self._laid = self._end = 0

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 from core.benchmarks import BENCHMARKS, known
 from core.compare import Comparison, Entry
-from core.radar import Axis, Column, Scale, Spoke, axes_of, axis_of, spokes
+from core.radar import Axis, Column, Scale, Spoke, axes_of, axis_of, spokes, task_title
 from core.scores import Score
 from desktop_app.charts.radar import RadarLine
 from desktop_app.compare.reading import Going
-from desktop_app.compare.words import task_title
 
 MOST_AXES = 12  # more labels than that touch each other
 
@@ -82,7 +81,7 @@ def shown(
     rows: dict[int, list[Spoke]] = {}
     for place in places:
         own = dict(comparison.entries[place].scores)
-        own |= {column: score for (at, column), score in new.items() if at == place and column not in own}
+        own |= {column: score for (at, column), score in new.items() if at == place}
         rows[place] = spokes(axes, own, scale, reference)
     on_scale = [at for at in range(len(axes)) if any(rows[place][at].radius is not None for place in places)]
     left_out = [
@@ -91,11 +90,7 @@ def shown(
     lines = []
     for place in places:
         entry, (number, colour) = comparison.entries[place], colours[place]
-        hollow = {
-            i
-            for i, at in enumerate(on_scale)
-            if axes[at].column not in entry.scores and (place, axes[at].column) in new
-        }
+        hollow = {i for i, at in enumerate(on_scale) if (place, axes[at].column) in new}
         lines.append(
             RadarLine(
                 entry.word, entry.name, colour, number, tuple(rows[place][at] for at in on_scale), frozenset(hollow)
@@ -113,11 +108,13 @@ def pending_of(going: Sequence[Going], axes: Sequence[Axis]) -> tuple[str, ...]:
 
 
 def place_new(comparison: Comparison, going: Sequence[Going], told: Mapping[str, Mapping[Column, Score]]) -> New:
-    """The figures that evaluations have told so far (by run)."""
-    places = {entry.word: at for at, entry in enumerate(comparison.entries)}
-    return {
-        (places[one.word], column): score
-        for one in going
-        if one.word in places
-        for column, score in told.get(one.run, {}).items()
-    }
+    """The figures that evaluations have told so far (by run), where they say more than what is there."""
+    places = {entry.word: (at, entry) for at, entry in enumerate(comparison.entries)}
+    found: dict[tuple[int, Column], Score] = {}
+    for one in going:
+        if one.word in places:
+            at, entry = places[one.word]
+            found |= {
+                (at, column): told[one.run][column] for column in told.get(one.run, {}) if one.adds(entry, column)
+            }
+    return found

@@ -18,10 +18,10 @@ from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QStackedWi
 
 from core.compare import Comparison, Entry, leaderboard
 from core.numbers import bytes_text, count_text
-from core.radar import Column
+from core.radar import Column, figure_title
 from desktop_app import theme
 from desktop_app.charts.scatter import Axes, Point, ScatterChart
-from desktop_app.compare.words import LRM, about, figure_title, value_text
+from desktop_app.compare.words import LRM, about, value_text
 from desktop_app.context import Context
 from desktop_app.forms import AmountEdit, Choice, Segmented
 from desktop_app.forms.field import button

@@ -247,7 +247,7 @@ class ComparePage(Page):
         self.look()
 
     def ask_more(self) -> None:
-        offers = offers_of(self.context.live.rows, self.context.shelf.entries)
+        offers = offers_of(self.context.live.rows, self.context.shelf.entries, self._words)
         dialog = PickDialog(offers, self._words, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.picked.connect(self._take_words)
@@ -348,8 +348,7 @@ class ComparePage(Page):
         going = {one.word for one in seen.going} if seen else set()
         facts = []
         for word in self._words:
-            note = seen.notes.get(word, "") if seen else ""
-            note = ", ".join(part for part in (note, self.tr("being evaluated") if word in going else "") if part)
+            note = self.tr("being evaluated") if word in going else ""
             name = names.get(word) or rows.get(word) or Path(word).name
             trouble = seen.troubles.get(word, "") if seen else ""
             facts.append(ChipFacts(word, name, self._numbers[word], word not in self._hidden, note, trouble))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
@@ -18,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.library import RunSummary
 from core.models import ModelEntry
 from core.numbers import count_text
+from core.run_summary import RunSummary
 from desktop_app import theme
 from desktop_app.forms.field import button
 from desktop_app.icons import icon, state_icon
@@ -43,8 +44,8 @@ class Offer:
     why_not: str = ""
 
 
-def offers_of(rows: Sequence[RunSummary], entries: Iterable[ModelEntry]) -> list[Offer]:
-    """Runs with the newest first, then models that no run here made."""
+def offers_of(rows: Sequence[RunSummary], entries: Iterable[ModelEntry], ticked: Sequence[str] = ()) -> list[Offer]:
+    """Runs with the newest first, then models that no run here made. What is ticked is among them, wherever it is from."""
     found = []
     made = {row.model for row in rows if row.model}
     for row in reversed(rows):
@@ -52,10 +53,11 @@ def offers_of(rows: Sequence[RunSummary], entries: Iterable[ModelEntry]) -> list
             size = f" · {count_text(row.student_parameters)}" if row.student_parameters else ""
             found.append(Offer(row.id, f"{row.name}{size} · {state_word(row.state)}", "runs", row.id, row.state))
     for entry in entries:
-        if str(entry.path) not in made:
+        if str(entry.path) not in made or str(entry.path) in ticked:
             size = f" · {count_text(entry.info.parameters)}" if entry.info else ""
             found.append(Offer(str(entry.path), entry.name + size, "models", str(entry.path), "", entry.broken or ""))
-    return found
+    known = {offer.word for offer in found}
+    return found + [Offer(word, Path(word).name, "models", word) for word in ticked if word not in known]
 
 
 class _Words(QSortFilterProxyModel):

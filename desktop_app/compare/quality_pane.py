@@ -11,12 +11,12 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.compare import Comparison, Cost, pareto
-from core.radar import Column
+from core.radar import Column, figure_title
 from core.scores import Score
 from desktop_app import theme
 from desktop_app.charts import export
 from desktop_app.charts.scatter import PAGE, Axes, Point, ScatterChart
-from desktop_app.compare.words import COSTS, cost_text, cost_unit, cost_word, figure_title, value_text
+from desktop_app.compare.words import COSTS, cost_text, cost_unit, cost_word, value_text
 from desktop_app.forms import Choice
 from desktop_app.forms.field import button
 from desktop_app.forms.parts import words

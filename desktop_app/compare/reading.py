@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core import compare, runs, scores
@@ -12,49 +12,52 @@ from core.compare import Comparison, Entry
 from core.errors import BadRecipe, RunTrouble, Trouble
 from core.evaluate import EvaluateRecipe
 from core.home import Home
-from core.library import RunSummary
-from core.radar import Scale
+from core.radar import Column, Scale
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import State
 from core.subjects import borrowed_step
+from resources.sample.questions import SKILLS
 
 
 @dataclass(frozen=True)
 class Going:
-    """An evaluation that is queued or goes on, of one of the entries. `parts` are what it measures, in order."""
+    """An evaluation that goes on, of one of the entries. `parts` are what it measures, in order; `step` is that of a checkpoint."""
 
     run: str
     word: str
     parts: tuple[str, ...]
+    step: int | None = None
+
+    def adds(self, entry: Entry, column: Column) -> bool:
+        """Whether a figure of it is to be shown: one that its entry lacks, or that is newer than the entry's checkpoint."""
+        if entry.checkpoint is None and self.step is None:
+            return column not in entry.scores
+        return self.step is None or self.step >= (entry.checkpoint or 0)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The comparison; by word, why one can't be read (`troubles`) and what to know of its figures (`notes`)."""
+    """The comparison; `troubles` says by word why one can't be read."""
 
     comparison: Comparison
     going: tuple[Going, ...] = ()
     troubles: Mapping[str, str] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def see(home: Home, words: Sequence[str], rows: Sequence[RunSummary], scale: Scale, reference: str | None) -> Seen:
     """Read every entry; one that can't be read stands in `troubles`, and the others are shown."""
     known = scores.measured(home)
-    entries, troubles, notes = [], {}, {}
+    entries, troubles = [], {}
     for word in words:
         try:
-            entry = compare.entry_of(home, word, known)
+            entries.append(compare.entry_of(home, word, known))
         except Trouble as trouble:
             troubles[word] = str(trouble)
-            continue
-        entries.append(entry)
-        if entry.checkpoint is not None:
-            notes[word] = f"checkpoint {entry.checkpoint:,}"
     there = {entry.word for entry in entries}
     chosen = reference if reference in there else compare.teacher_among(entries)
     going = tuple(_going(home, entries, rows))
-    return Seen(Comparison(tuple(entries), scale, chosen), going, troubles, notes)
+    return Seen(Comparison(tuple(entries), scale, chosen), going, troubles)
 
 
 def _going(home: Home, entries: Sequence[Entry], rows: Sequence[RunSummary]) -> list[Going]:
@@ -67,9 +70,11 @@ def _going(home: Home, entries: Sequence[Entry], rows: Sequence[RunSummary]) -> 
         except Trouble:
             continue
         if isinstance(recipe, EvaluateRecipe):
-            word = next((entry.word for entry in entries if _is_of(home, entry, Path(recipe.model))), None)
-            if word is not None:
-                found.append(as_going(row.id, word, recipe))
+            model = Path(recipe.model)
+            entry = next((entry for entry in entries if _is_of(home, entry, model)), None)
+            if entry is not None:
+                step = borrowed_step(home, entry.run, model) if entry.run is not None else None
+                found.append(replace(as_going(row.id, entry.word, recipe), step=step))
     return found
 
 
@@ -85,8 +90,10 @@ def as_going(run: str, word: str, recipe: EvaluateRecipe) -> Going:
         tasks = list(parse_tasks(recipe.tasks))
     except BadRecipe:  # its own run says so
         tasks = []
-    parts = [*(["text"] if recipe.data else []), *(["minimal_pairs"] if recipe.minimal_pairs else []), *tasks]
-    return Going(run, word, tuple(parts))
+    parts = ["text"] if recipe.data else []
+    parts += [f"skill {skill}" for skill in SKILLS] if recipe.skills else []
+    parts += ["minimal_pairs"] if recipe.minimal_pairs else []
+    return Going(run, word, (*parts, *tasks))
 
 
 # --- what can be compared ---------------------------------------------------------------------------------------------

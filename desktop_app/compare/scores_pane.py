@@ -74,7 +74,7 @@ class ScoresPane(QWidget):
         self.table = FiguresTable()
         self.every = QCheckBox(self.tr("All metrics"))
         self.every.setToolTip(self.tr("Also the metrics of each task that are not usually quoted."))
-        self.legend = words("small", self.tr("± is one standard error. Bold is the best of a line."))
+        self.legend = words("small")
 
     def _lay_out(self) -> None:
         left, right = QWidget(), QWidget()
@@ -184,6 +184,9 @@ class ScoresPane(QWidget):
 
     def _show_table(self) -> None:
         self.table.show_comparison(self._comparison, self._numbers, self._new, quoted=not self.every.isChecked())
+        how = self.tr("± is one standard error. Bold is the best of a line.")
+        coming = self.tr("Figures stand here as they come.")
+        self.legend.setText(coming if self._going and not self.table.figures.columns else how)
 
     def _point_at(self, column: Column) -> None:
         place = next((at for at, axis in enumerate(self.radar.axes) if axis.column == column), None)

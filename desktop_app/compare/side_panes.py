@@ -111,7 +111,10 @@ class SamplesPane(QStackedWidget):
         )
         if told_now != self._shown:
             self._shown = told_now
+            before = self.area.takeWidget()
             self.area.setWidget(self._grid(with_samples))
+            if before is not None:
+                before.deleteLater()  # not at once: while the theme changes, Qt goes through all widgets there are
         self.setCurrentWidget(self.area)
 
     def _grid(self, entries: Sequence[tuple[Entry, int]]) -> QWidget:

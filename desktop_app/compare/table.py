@@ -9,17 +9,18 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from core.compare import Comparison
-from core.radar import Column
+from core.compare import HELD_OUT, Comparison
+from core.radar import Column, figure_title, task_title
 from core.scores import Score
 from desktop_app import theme
 from desktop_app.charts.markers import marker_icon
-from desktop_app.compare.words import about, figure_title, value_text
+from desktop_app.compare.words import about, value_text
 
 Index = QModelIndex | QPersistentModelIndex
 SORT = Qt.ItemDataRole.UserRole
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 GONE = -1e300  # sorts behind everything
+SAID_WHOLE = ("text", HELD_OUT, "speed", "writing")  # whose metrics say more than they do
 
 
 class FiguresModel(QAbstractTableModel):
@@ -50,7 +51,7 @@ class FiguresModel(QAbstractTableModel):
         return range(len(self.comparison.entries))
 
     def score(self, place: int, column: Column) -> Score | None:
-        return self.comparison.entries[place].scores.get(column) or self._new.get((place, column))
+        return self._new.get((place, column)) or self.comparison.entries[place].scores.get(column)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802
         return 0 if parent.isValid() else len(self.columns)
@@ -80,7 +81,7 @@ class FiguresModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         column, at, count = self.columns[index.row()], index.column(), len(self.comparison.entries)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return about(column)
+            return f"{figure_title(column)}\n{about(column)}".rstrip()
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return RIGHT if at == count + 1 else Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter
         if 0 < at <= count:
@@ -91,12 +92,17 @@ class FiguresModel(QAbstractTableModel):
             return self._spread_cell(column, role)
         if role == Qt.ItemDataRole.ForegroundRole:
             return theme.colour("muted" if at else "ink")
-        text = figure_title(column) if at == 0 else column[2] or self.tr("being measured")
+        text = self._title(column) if at == 0 else column[2] or self.tr("being measured")
         return text if role == Qt.ItemDataRole.DisplayRole else text.casefold()
+
+    def _title(self, column: Column) -> str:
+        """The task alone where it has one metric here, which its tool tip names."""
+        metrics = {metric for task, metric, _ in self.columns if task == column[0]}
+        return task_title(column[0]) if len(metrics) == 1 and column[0] not in SAID_WHOLE else figure_title(column)
 
     def _cell(self, place: int, column: Column, role: int) -> Any:
         score = self.score(place, column)
-        new = column not in self.comparison.entries[place].scores
+        new = (place, column) in self._new
         if role == SORT:
             return GONE if score is None else score.value
         if role == Qt.ItemDataRole.DisplayRole:
@@ -106,11 +112,11 @@ class FiguresModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.FontRole:
             font = theme.tabular(QFont())
             font.setPixelSize(theme.BODY)
-            font.setBold(place in self.comparison.best(column))
-            font.setItalic(new and score is not None)
+            font.setBold(not new and place in self.comparison.best(column))
+            font.setItalic(new)
             return font
         if role == Qt.ItemDataRole.AccessibleTextRole and score is not None:
-            best = self.tr(", the best") if place in self.comparison.best(column) else ""
+            best = self.tr(", the best") if not new and place in self.comparison.best(column) else ""
             return f"{self.comparison.entries[place].name}, {figure_title(column)}: {value_text(score)}{best}"
         return None
 
@@ -163,14 +169,16 @@ class FiguresTable(QTableView):
         *,
         quoted: bool = True,
     ) -> None:
-        """What is picked stays so, and the columns as wide as they are while the models are the same."""
-        before, picked = [entry.word for entry in self.figures.comparison.entries], self.picked_column()
+        """What is picked stays so, and the columns as wide as they are while models and figures are the same."""
+        before, picked = self._shown(), self.picked_column()
         self.figures.take(comparison, numbers, new or {}, quoted=quoted)
-        words = [entry.word for entry in comparison.entries]
-        if words != before:
+        if self._shown() != before:
             self.fit()
         if picked is not None:
             self.pick(picked)
+
+    def _shown(self) -> tuple[list[str], list[Column]]:
+        return [entry.word for entry in self.figures.comparison.entries], self.figures.columns
 
     def fit(self) -> None:
         """The figure as wide as it needs, the models alike, what is left to how it was measured."""
@@ -178,7 +186,7 @@ class FiguresTable(QTableView):
         self.resizeColumnsToContents()
         for at in range(count + 3):
             header.setSectionResizeMode(at, QHeaderView.ResizeMode.Interactive)
-            least, most = (140, 168) if at == 0 else (118, 180) if at <= count else (84, 110)
+            least, most = (140, 190) if at == 0 else (118, 180) if at <= count else (84, 110)
             if at < count + 2:
                 header.resizeSection(at, min(most, max(least, header.sectionSize(at))))
         header.setStretchLastSection(True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication
 
-from core.benchmarks import BENCHMARKS, known
+from core.benchmarks import known
 from core.compare import Cost
 from core.numbers import bytes_text, count_text
 from core.radar import Column
@@ -19,24 +19,8 @@ translate = QCoreApplication.translate
 LRM = "\u200e"  # keeps a figure and its error in their order where the layout runs from right to left
 
 
-def task_title(task: str) -> str:
-    facts = known(task) if task in BENCHMARKS else None
-    return facts.title if facts is not None else task.replace("_", " ")
-
-
-def figure_title(column: Column) -> str:
-    """The task and the metric; of text the metric alone."""
-    task, metric, _ = column
-    plain = metric.replace("_", " ")
-    return plain if task == "text" else f"{task_title(task)} · {plain}"
-
-
 def value_text(score: Score) -> str:
     """A figure with its unit, or as many digits as its standard error allows."""
-    if score.metric.endswith("_bytes"):
-        return LRM + bytes_text(score.value)
-    if score.metric.endswith("_per_second"):
-        return LRM + count_text(score.value)
     if score.stderr is not None and abs(score.value) < 100:
         return f"{LRM}{score.value:.3f} ± {score.stderr:.3f}"
     return LRM + score_text(score)

@@ -249,8 +249,7 @@ class DataPage(Page):
 
     def _filter(self, text: str) -> None:
         self.view.filter.look_for(text)
-        if self.view.filter.rowCount() and not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self.view.filter.index(0, 0))
+        self.view.pick_first()
         self._pause.start()
 
     def _runs_changed(self) -> None:

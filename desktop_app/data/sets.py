@@ -16,7 +16,7 @@ from core.data.shelf import DataSet
 from core.errors import Trouble
 from core.home import Home
 from core.library import Library
-from core.models import scan_folder
+from core.model_folders import scan_folder
 from desktop_app.work import Latest, in_background
 
 COUNTED_BYTES = 256 * 2**20  # what is counted to its end without being asked

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Trouble
-from core.library import RunSummary
 from core.models import ModelEntry
 from core.numbers import parse_count
+from core.run_summary import RunSummary
 from core.runs import RunFolder, stop_and_keep
 from core.state import State
 from core.survey import SurveyRecipe

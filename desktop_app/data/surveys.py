@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core import runner, runs
+from core import runner
 from core.data.files import data_files
 from core.errors import Trouble
 from core.files import read_json
 from core.home import Home
-from core.library import RunSummary
 from core.recipe import Recipe
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import State
 from core.survey import RESULT, SurveyRecipe
@@ -79,7 +79,4 @@ def _changed_since(path: Path, then: float | None) -> bool:
 
 def start(home: Home, recipe: Recipe) -> str:
     """Write the run folder, enter it in the queue and see that a runner lives; the run's id. BadRecipe with what is wrong."""
-    run = runs.new_run(home, recipe.check())
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return runner.start(home, recipe.check()).id

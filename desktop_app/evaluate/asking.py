@@ -9,8 +9,8 @@ from core import runner, runs
 from core.errors import Trouble
 from core.evaluate import EvaluateRecipe
 from core.home import Home
-from core.library import RunSummary
 from core.recipe import Problem
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import State
 from core.subjects import AT, checkpoint_steps, resolve_subject

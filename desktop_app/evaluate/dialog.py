@@ -212,7 +212,8 @@ class EvaluateDialog(QDialog):
         rows, entries = self.context.live.rows, self.context.shelf.entries
         has_model = {row.id for row in rows if row.model}
         names = {row.id: row for row in rows}
-        offers = [offer for offer in offers_of(rows, entries) if offer.word in has_model or offer.word not in names]
+        every = offers_of(rows, entries, self._ticked)
+        offers = [offer for offer in every if offer.word in has_model or offer.word not in names]
         going = [
             Offer(
                 f"{run}{AT}last",

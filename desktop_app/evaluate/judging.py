@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from core import runner, runs
+from core import runner
 from core.errors import BadRecipe, Trouble
 from core.home import Home
 from core.judge import JudgeRecipe
@@ -176,7 +176,4 @@ def _begin(home: Home, raw: dict[str, Any], models: Sequence[str]) -> str:
     recipe = parse_recipe({**raw, "models": folders}, "The form")
     if not isinstance(recipe, JudgeRecipe):
         raise BadRecipe("The form is no judging.", "Report it.")
-    run = runs.new_run(home, recipe.check())
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return runner.start(home, recipe.check()).id

@@ -52,16 +52,19 @@ class ComparedView(QStackedWidget):
         exported = exported_of(history.results) if history is not None else None
         answers = exported.answers if exported is not None else ()
         if not answers:
-            self.nothing.say(
-                "export",
-                self.tr("No answers yet."),
-                self.tr("The original is asked first; then the export is written, loaded and asked the same."),
-                [],
-            )
+            self._say_none(history)
         elif answers != self._answers:
             self._show(answers)
         self._answers = answers
         self.setCurrentWidget(self.area if answers else self.nothing)
+
+    def _say_none(self, history: History | None) -> None:
+        if history is not None and history.failure is not None:
+            told = self.tr("It failed before original and export had been asked the same; beside this is why.")
+            self.nothing.say("export", self.tr("No answers to compare."), told, [])
+            return
+        coming = self.tr("The original is asked first; then the export is written, loaded and asked the same.")
+        self.nothing.say("export", self.tr("No answers yet."), coming, [])
 
     def _show(self, answers: Sequence[Asked]) -> None:
         while len(self.cards) < len(answers):

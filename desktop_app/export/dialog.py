@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLineEdit,
@@ -27,7 +26,7 @@ from desktop_app import theme
 from desktop_app.context import Context
 from desktop_app.export import starting
 from desktop_app.export.starting import Subject
-from desktop_app.forms import DescribedChoice, Field, FileList, MoreSettings, Options
+from desktop_app.forms import DescribedChoice, Field, FileList, MoreSettings, Options, PlaceField
 from desktop_app.forms.field import Elided, button
 from desktop_app.forms.parts import words
 from desktop_app.work import Latest, in_background
@@ -70,7 +69,6 @@ class ExportDialog(QDialog):
         )  # fmt: skip
         self.target = Options(starting.target_options(subject))
         self.type = DescribedChoice()
-        self.out, self.browse = QLineEdit(), button(self.tr("Choose…"), "folder", "quiet")
         self.data = FileList(self.tr("By default the sample's stories"))
         self.prompts = QPlainTextEdit()
         self.license, self.push = QLineEdit(), QLineEdit()
@@ -90,9 +88,8 @@ class ExportDialog(QDialog):
     def _make_fields(self) -> None:
         self.target_field = Field(self.tr("Where will it run?"), self.target)
         self.type_field = Field(self.tr("Weights"), self.type)
-        self.out_field = Field(self.tr("Write it to"), self.out)
-        self.out_field.beside_label(self.browse)
-        self.browse.setAccessibleName(self.tr("Choose where to write it"))
+        self.out_field = PlaceField(self.tr("Write it to"))
+        self.out = self.out_field.edit
         self.data_field = Field(self.tr("Compare on this text"), self.data)
         self.prompts.setFixedHeight(72)
         self.prompts.setTabChangesFocus(True)
@@ -151,13 +148,12 @@ class ExportDialog(QDialog):
     def _connect(self) -> None:
         self.target.chosen.connect(lambda _: self._target_chosen())
         self.type.chosen.connect(lambda _: self._type_chosen())
-        self.out.textEdited.connect(self._place_typed)
+        self.out_field.changed.connect(self._place_taken)
         for edit in (self.license, self.push):
             edit.textEdited.connect(lambda _: self._look())
         self.prompts.textChanged.connect(self._look)
         self.data.changed.connect(self._look)
         self.public.toggled.connect(lambda _: self._look())
-        self.browse.clicked.connect(self._ask_place)
         self.cancel.clicked.connect(self.reject)
         self.export.clicked.connect(self._start)
 
@@ -166,6 +162,8 @@ class ExportDialog(QDialog):
     def _target_chosen(self) -> None:
         self.type.describe(starting.type_options(self._subject, self.target.value()))
         self.type.setCurrentIndex(0)
+        is_file = self.target.value() in starting.FILES
+        self.out_field.file_kinds = self.tr("GGUF files (*.gguf)") if is_file else ""
         self.type.setEnabled(self.type.count() > 1)
         self.type.setToolTip("" if self.type.count() > 1 else self.tr("This target knows one type only."))
         self._type_chosen()
@@ -182,31 +180,20 @@ class ExportDialog(QDialog):
         self.out.setText(str(place))
         self._look()
 
-    def _place_typed(self, text: str) -> None:
-        self._own_place = bool(text.strip())
+    def _place_taken(self) -> None:
+        self._own_place = self.out_field.path() is not None
         self._places.drop()  # one that is being looked for comes too late
         self._look()
 
-    def _ask_place(self) -> None:
-        if self.target.value() in starting.FILES:
-            name, _ = QFileDialog.getSaveFileName(
-                self, self.tr("Write it to"), self.out.text(), self.tr("GGUF files (*.gguf)")
-            )
-        else:
-            name = QFileDialog.getExistingDirectory(self, self.tr("An empty folder to write it to"), self.out.text())
-        if name:
-            self.out.setText(name)
-            self._place_typed(name)
-
     def recipe(self) -> ExportRecipe | None:
         """What would be done; None while the place is missing."""
-        if not self.out.text().strip():
+        if (out := self.out_field.path()) is None:
             return None
         return ExportRecipe(
             model=str(self._subject.folder),
             to=cast("Target", self.target.value()),
             type=str(self.type.value()),
-            out=str(Path(self.out.text().strip()).expanduser().absolute()),
+            out=out,
             data=tuple(str(path) for path in self.data.paths()),
             prompts=tuple(line for line in self.prompts.toPlainText().splitlines() if line.strip()),
             license=self.license.text().strip(),

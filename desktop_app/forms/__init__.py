@@ -3,6 +3,7 @@
 from desktop_app.forms.field import Field, MoreSettings
 from desktop_app.forms.inputs import AmountEdit, Choice, FileList, Segmented
 from desktop_app.forms.options import DescribedChoice, Option, Options, Ticks
+from desktop_app.forms.place import PlaceField
 
 __all__ = [
     "AmountEdit",
@@ -13,6 +14,7 @@ __all__ = [
     "MoreSettings",
     "Option",
     "Options",
+    "PlaceField",
     "Segmented",
     "Ticks",
 ]

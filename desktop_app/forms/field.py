@@ -107,6 +107,7 @@ class Elided(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(40)
         self.setTextFormat(Qt.TextFormat.PlainText)
+        theme.to_its_side(self)
         self._whole = ""
         self.set_text(text)
 

@@ -86,6 +86,7 @@ class HubDetail(QScrollArea):
         self._machine: Machine | None = None
         self._student: float | None = None
         self._state, self._offline = "", False
+        self._takes_token = False  # as the Hub has just said
         self.name, self.facts = Elided(), parts.words("muted")
         theme.set_role(self.name, "title")
         self.download = button(self.tr("Download"), "hub", "primary")
@@ -142,6 +143,7 @@ class HubDetail(QScrollArea):
         self.row = row
         if other:
             self.details = None
+            self._takes_token = False
             self.trouble.setText("")
             self.verticalScrollBar().setValue(0)
         self._show()
@@ -153,8 +155,9 @@ class HubDetail(QScrollArea):
             self.card.show_card(details.card or self.tr("*It has no card.*"))
             self._show()
 
-    def show_trouble(self, text: str) -> None:
+    def show_trouble(self, text: str, *, takes_token: bool = False) -> None:
         self.trouble.setText(text)
+        self._takes_token = takes_token
         self._show()
 
     def show_looking(self) -> None:
@@ -189,7 +192,7 @@ class HubDetail(QScrollArea):
         self.refused.setVisible(bool(self.refused.text()))
         self.trouble.setVisible(bool(self.trouble.text()))
         self.takes.setText(self._takes())
-        self.token.setVisible(self.row.gated)
+        self.token.setVisible(self.row.gated or self._takes_token)
         self.look_up.setVisible(details is None)
         self.look_up.setEnabled(not self._offline)
         self.look_up.setToolTip(self.tr("The program is offline.") if self._offline else "")

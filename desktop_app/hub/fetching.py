@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal, SignalInstance
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from core import downloads
 from core.downloads import FAILED, FINISHED, INTERRUPTED, PAUSED, RUNNING, Download, Progress
@@ -18,6 +18,9 @@ from desktop_app import theme
 from desktop_app.context import Context
 from desktop_app.forms.field import Elided, button
 from desktop_app.forms.parts import words
+from desktop_app.hub.settings_card import ask_for_token
+from desktop_app.hub.way_out import TAKES_TOKEN
+from desktop_app.hub.way_out import words as trouble_words
 from desktop_app.icons import icon
 from desktop_app.sign import Sign
 from desktop_app.work import in_background
@@ -64,7 +67,7 @@ class DownloadsPane(QFrame):
         theme.set_role(note, "small")
         content = QWidget()
         self._column = QVBoxLayout(content)
-        self._column.setContentsMargins(0, 0, theme.SPACE, 0)
+        self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(12)
         self.area = QScrollArea()
         self.area.setFrameShape(QFrame.Shape.NoFrame)
@@ -78,7 +81,7 @@ class DownloadsPane(QFrame):
         head.addWidget(note)
         head.addStretch(1)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(2 * theme.SPACE, 12, theme.SPACE, 12)
+        layout.setContentsMargins(2 * theme.SPACE, 12, 2 * theme.SPACE, 12)
         layout.setSpacing(theme.SPACE)
         layout.addLayout(head)
         layout.addWidget(self.area)
@@ -133,10 +136,15 @@ class DownloadsPane(QFrame):
         line = _Line()
         line.pause_wanted.connect(lambda one: self._do(one.pause))
         line.resume_wanted.connect(lambda one: self._do(one.resume))
+        line.token_wanted.connect(self._ask_for_token)
         line.cancel_wanted.connect(lambda one: self._do(one.cancel))
         line.model_wanted.connect(self.model_wanted)
         self._column.addWidget(line)
         return line
+
+    def _ask_for_token(self, one: Download) -> None:
+        """Once it is kept, the download goes on."""
+        ask_for_token(self.context, self).accepted.connect(lambda: self._do(one.resume))
 
     def _do(self, act: Callable[[], None]) -> None:
         in_background(self, act, lambda _: self.look(), self.context.trouble)
@@ -147,6 +155,7 @@ class _Line(QWidget):
 
     pause_wanted = Signal(object)  # Download
     resume_wanted = Signal(object)
+    token_wanted = Signal(object)
     cancel_wanted = Signal(object)
     model_wanted = Signal(object)  # Path
 
@@ -161,21 +170,23 @@ class _Line(QWidget):
         self.bar.setFixedHeight(6)
         self.pause = button(self.tr("Pause"), "stopped")
         self.resume = button(self.tr("Resume"), "resume")
+        self.token = button(self.tr("Give a token…"), "private")
         self.show_model = button(self.tr("Show in Models"), "models")
         self.cancel = button(self.tr("Cancel"), "remove", "quiet")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(theme.SPACE)
-        grid.setVerticalSpacing(4)
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(self.sign, 0, 0)
-        grid.addWidget(self.name, 0, 1)
-        grid.addWidget(self.state, 2, 1)
-        grid.addWidget(self.bar, 1, 1)
-        for column, one in enumerate((self.pause, self.resume, self.show_model, self.cancel), 2):
-            grid.addWidget(one, 0, column, 3, 1, Qt.AlignmentFlag.AlignVCenter)
+        told = QVBoxLayout()
+        told.setSpacing(4)
+        for part in (self.name, self.bar, self.state):
+            told.addWidget(part)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(told, 1)
+        for one in (self.token, self.pause, self.resume, self.show_model, self.cancel):
+            row.addWidget(one, 0, Qt.AlignmentFlag.AlignVCenter)
         self.pause.clicked.connect(lambda: self._emit(self.pause_wanted))
         self.resume.clicked.connect(lambda: self._emit(self.resume_wanted))
+        self.token.clicked.connect(lambda: self._emit(self.token_wanted))
         self.cancel.clicked.connect(lambda: self._emit(self.cancel_wanted))
         self.show_model.clicked.connect(self._show_model)
 
@@ -192,7 +203,7 @@ class _Line(QWidget):
         if said.name != self.name.whole():
             self.name.set_text(said.name)
             self.bar.setAccessibleName(self.tr("Progress of %s") % said.name)
-            for one in (self.pause, self.resume, self.cancel, self.show_model):
+            for one in (self.token, self.pause, self.resume, self.cancel, self.show_model):
                 one.setAccessibleName(f"{one.text()}: {said.name}")
         signs = {
             RUNNING: ("running", "accent"), PAUSED: ("stopped", "muted"), FINISHED: ("finished", "good"),
@@ -204,6 +215,7 @@ class _Line(QWidget):
         self.bar.setValue(round(1000 * said.done_bytes / said.total_bytes) if said.total_bytes else 0)
         self.bar.setVisible(said.state != FINISHED)
         self.pause.setVisible(said.state == RUNNING)
+        self.token.setVisible(said.state == FAILED and said.lacks in TAKES_TOKEN)
         self.resume.setVisible(said.state in (PAUSED, FAILED, INTERRUPTED))
         self.show_model.setVisible(said.state == FINISHED)
         ended = said.state == FINISHED
@@ -230,5 +242,5 @@ class _Line(QWidget):
             PAUSED: self.tr("Paused at %s.") % done,
             FINISHED: self.tr("Here, %s, every file checked against the Hub's sum.") % bytes_text(said.total_bytes),
             INTERRUPTED: self.tr("It was cut off at %s. What was fetched is kept.") % done,
-            FAILED: f"{said.error} {said.way_out}".strip(),
+            FAILED: trouble_words(said.error, said.way_out, said.lacks),
         }.get(said.state, said.state)

@@ -20,7 +20,7 @@ from core.devices import devices
 from core.downloads import Download
 from core.errors import Trouble
 from core.hub import Details, Found
-from core.models import hub_cache
+from core.model_folders import hub_cache
 from desktop_app import theme
 from desktop_app.charts.flow import FlowLayout
 from desktop_app.commands import Command
@@ -32,6 +32,7 @@ from desktop_app.hub.detail import HubDetail, Machine
 from desktop_app.hub.fetching import DownloadsPane
 from desktop_app.hub.settings_card import ask_for_token
 from desktop_app.hub.table import HubView, Row, found_row, known_row, matches
+from desktop_app.hub.way_out import TAKES_TOKEN, trouble_words
 from desktop_app.page import Page
 from desktop_app.runs.empty import Empty
 from desktop_app.work import Latest, in_background
@@ -276,7 +277,10 @@ class HubPage(Page):
         self._say_notice("", "muted")
         if not found:
             self._say_nothing(
-                self.tr("Nothing found"), self.tr("The Hub has no language model with safetensors that has all this.")
+                self.tr("Nothing found"),
+                self.tr(
+                    "The Hub has no language model with safetensors that has all this. Try fewer words or filters."
+                ),
             )
             return
         self.pages.setCurrentWidget(self.view)
@@ -286,7 +290,7 @@ class HubPage(Page):
     def _refused(self, trouble: Trouble) -> None:
         self._ready()
         self._searched = None
-        self._show_catalogue(str(trouble))
+        self._show_catalogue(trouble_words(trouble))
 
     def _stop(self) -> None:
         """Wait for the Hub no longer."""
@@ -389,7 +393,11 @@ class HubPage(Page):
         self.detail.show_details(details)
 
     def _refuse_details(self, trouble: Trouble) -> None:
-        self.detail.show_trouble(str(trouble))
+        self._say_trouble(trouble)
+
+    def _say_trouble(self, trouble: Trouble) -> None:
+        lacks = getattr(trouble, "lacks", "")
+        self.detail.show_trouble(trouble_words(trouble), takes_token=lacks in TAKES_TOKEN)
 
     def _open_page(self, name: str) -> None:
         address = f"{connection.address()}/{name}"
@@ -407,10 +415,7 @@ class HubPage(Page):
             self._say_state()
             self.downloads.look()
 
-        def refused(trouble: Trouble) -> None:
-            self.detail.show_trouble(str(trouble))
-
-        in_background(self, lambda: downloads.start(home, name), begun, refused)
+        in_background(self, lambda: downloads.start(home, name), begun, self._say_trouble)
 
     def _fetched(self, name: str, path: Path) -> None:
         self.context.shelf.refresh()

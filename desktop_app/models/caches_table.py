@@ -13,7 +13,7 @@ from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from core.cache import CacheInfo
-from core.models import name_of
+from core.model_folders import name_of
 from core.numbers import bytes_text, count_text
 from desktop_app import theme
 from desktop_app.icons import icon

@@ -43,7 +43,7 @@ class Dropped:
 
 def look_at(path: Path) -> Dropped:
     """Say what is at `path`; never raises for what a disk can hold. A file of a model stands for its folder."""
-    from core.models import scan_folder
+    from core.model_folders import scan_folder
 
     try:
         found = path.stat()

@@ -11,8 +11,10 @@ from typing import Literal
 from core.adapters import Adapter, base_of, read_adapter
 from core.errors import BadModel, Trouble
 from core.home import Home
-from core.library import Ancestor, Library, RunSummary, added_folders
-from core.models import ModelEntry, name_of
+from core.library import Ancestor, Library, added_folders
+from core.model_folders import name_of
+from core.models import ModelEntry
+from core.run_summary import RunSummary
 from desktop_app.models.deletion import Refusal, may_delete
 
 Part = Literal["teacher", "student", "result"]

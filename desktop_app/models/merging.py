@@ -10,17 +10,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from core import runner, runs
+from core import runner
 from core.adapters import Adapter, MergeAdapterRecipe, base_of, read_adapter
 from core.errors import Trouble
 from core.home import Home
@@ -28,7 +26,7 @@ from core.models import ModelEntry, inspect_model
 from core.numbers import bytes_text
 from desktop_app import theme
 from desktop_app.context import Context
-from desktop_app.forms import AmountEdit, Choice, Field
+from desktop_app.forms import AmountEdit, Choice, Field, PlaceField
 from desktop_app.forms.field import Elided, button
 from desktop_app.forms.parts import words
 from desktop_app.plan.amounts import real_text
@@ -80,10 +78,7 @@ def look_at(folder: Path, entries: Sequence[ModelEntry]) -> Stack:
 
 def start(home: Home, recipe: MergeAdapterRecipe) -> str:
     """Queue the merge and see that a runner lives; the run's id."""
-    run = runs.new_run(home, recipe.check())
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return runner.start(home, recipe.check()).id
 
 
 class MergeDialog(QDialog):
@@ -145,10 +140,8 @@ class MergeDialog(QDialog):
     def _make_fields(self) -> None:
         name = self._name_of(self._stack.adapter.path)
         plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.")[:60]
-        self.out = QLineEdit(str(self._context.home.root / "merged" / (plain or "adapter")))
-        self.browse = button(self.tr("Choose…"), "folder", "quiet")
-        self.out_field = Field(self.tr("Write the merged model to"), self.out)
-        self.out_field.beside_label(self.browse)
+        place = self._context.home.root / "merged" / (plain or "adapter")
+        self.out_field = PlaceField(self.tr("Write the merged model to"), str(place))
         kept = self._stack.dtype or "?"
         self.precision = Choice([("float32", self.tr("float32: exact")), ("base", self.tr("As its base: %s") % kept)])
         size = self.tr("About %s. Anything shorter rounds what was learnt.") % bytes_text(self._stack.size_bytes)
@@ -175,28 +168,22 @@ class MergeDialog(QDialog):
         for box, scale in self.stack.values():
             box.toggled.connect(lambda _: self._look())
             scale.changed.connect(lambda _: self._look())
-        self.out.textEdited.connect(lambda _: self._look())
-        self.browse.clicked.connect(self._ask_folder)
+        self.out_field.changed.connect(self._look)
         self.cancel.clicked.connect(self.reject)
         self.merge.clicked.connect(self._start)
-
-    def _ask_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, self.tr("Write the merged model to"), self.out.text())
-        if name:
-            self.out.setText(name)
-            self._look()
 
     def recipe(self) -> MergeAdapterRecipe | None:
         """What would be done; None while a number or the folder is missing."""
         chosen = [(path, scale.value()) for path, (box, scale) in self.stack.items() if box.isChecked()]
         scales = tuple(value for _, value in chosen if value is not None)
-        if len(scales) < len(chosen) or not self.out.text().strip():
+        out = self.out_field.path()
+        if len(scales) < len(chosen) or out is None:
             return None
         return MergeAdapterRecipe(
             adapters=tuple(str(path) for path, _ in chosen),
             scales=scales,
             base=str(self._stack.base),
-            out=str(Path(self.out.text().strip()).expanduser().absolute()),
+            out=out,
             save_precision="base" if self.precision.value() == "base" else "float32",
             device="cpu",
             share_device=True,

@@ -289,8 +289,7 @@ class ModelsPage(Page):
 
     def _filter(self, text: str) -> None:
         self.view.filter.look_for(text)
-        if self.view.filter.rowCount() and not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self.view.filter.index(0, 0))
+        self.view.pick_first()
         self._pick(self.view.path())
 
     def _row(self) -> Row | None:
@@ -416,9 +415,7 @@ class ModelsPage(Page):
                 words=lambda: self.tr("Merge…"),
             ),
             Command("models.chat", self.tr("Chat with it"), self._chat, "chat", why_not=self._why_not_chat),
-            Command(
-                "models.evaluate", self.tr("Evaluate…"), self._evaluate, "measure", why_not=self._why_not_measure
-            ),
+            Command("models.evaluate", self.tr("Evaluate…"), self._evaluate, "measure", why_not=self._why_not_measure),
             Command("models.compare", self.tr("Compare"), self._compare, "compare", why_not=self._why_not_measure),
             Command("models.export", self.tr("Export…"), self._export, "export", why_not=self._why_not_export),
             Command(

@@ -10,9 +10,9 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from core.library import RunSummary
 from core.models import ModelEntry
 from core.plan import PairCheck, Plan
+from core.run_summary import RunSummary
 from desktop_app import theme
 from desktop_app.charts.law_state import LawState, ModelDot
 from desktop_app.forms import MoreSettings, parts

@@ -8,6 +8,7 @@ from core.distill import DistillRecipe
 from core.plan import Plan
 from desktop_app.plan.draft import MORE, Draft
 from desktop_app.plan.recipe_fields import RecipeFields
+from desktop_app.plan.watch_fields import WATCH, watch_labels, watch_title
 
 
 class MoreFields(RecipeFields):
@@ -26,8 +27,7 @@ class MoreFields(RecipeFields):
             self.tr("Beside the objective"): ["hidden_weight", "relation_weight"],
             self.tr("The text"): ["sequence_length", "validation_tokens", "calibration_blocks", "sample_prompt"],
             self.tr("The optimizer"): ["learning_rate", "schedule", "batch_tokens", "micro_batch", "warmup", "weight_decay", "beta1", "beta2", "clip"],
-            self.tr("Measured on benchmarks as it goes"): ["measure_every", "measure_limit", "measure_tasks", "measure_files", "measure_pairs",
-                                  "measure_skills", "measure_shots", "measure_device"],
+            watch_title(): WATCH,
             self.tr("What is kept"): ["evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every"],
         }  # fmt: skip
         named = {name for names in groups.values() for name in names}
@@ -61,14 +61,7 @@ class MoreFields(RecipeFields):
             "beta1": "β₁",
             "beta2": "β₂",
             "clip": self.tr("Gradient clipping"),
-            "measure_every": self.tr("Steps between measurements"),
-            "measure_limit": self.tr("Only the first questions of each"),
-            "measure_tasks": self.tr("Benchmarks"),
-            "measure_files": self.tr("Files of the benchmarks"),
-            "measure_pairs": self.tr("Minimal pairs"),
-            "measure_skills": self.tr("The sample's questions, of each skill"),
-            "measure_shots": self.tr("Examples before each question"),
-            "measure_device": self.tr("Device that measures"),
+            **watch_labels(),
             "evaluate_every": self.tr("Steps between evaluations"),
             "checkpoint_every": self.tr("Steps between checkpoints"),
             "keep_checkpoints": self.tr("Checkpoints kept"),

@@ -10,42 +10,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from PySide6.QtCore import QByteArray, Qt, QTimer
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QGraphicsOpacityEffect,
-    QHBoxLayout,
-    QLabel,
-    QVBoxLayout,
-)
+from PySide6.QtCore import QByteArray, Qt
 
 import resources.sample
-from core import runs
 from core.distill import DistillRecipe
 from core.errors import Trouble
 from core.home import Home
 from core.models import ModelEntry
 from core.plan import TARGET_TOLERANCE, Plan, restate, settle
-from core.recipe import Problem
+from core.recipe import Recipe
 from core.shapes import Shape
-from desktop_app import theme
 from desktop_app.commands import Command
 from desktop_app.context import Context
 from desktop_app.forms.field import button
-from desktop_app.forms.parts import paths_of
-from desktop_app.page import Page
 from desktop_app.plan import starting
 from desktop_app.plan.choosing import compared
-from desktop_app.plan.columns import NARROW, Columns
 from desktop_app.plan.draft import Draft
 from desktop_app.plan.estimate_panel import EstimatePanel
 from desktop_app.plan.form import PlanForm, fill, framed
 from desktop_app.plan.law_panel import LawPanel
 from desktop_app.plan.measuring import Measuring, tidy
 from desktop_app.plan.pilot_dialog import PilotDialog
-from desktop_app.plan.planning import Measured, Planned, measure_key, problems_of, think
-from desktop_app.plan.switch import KindSwitch
+from desktop_app.plan.planning import Measured, Planned, measure_key, think
+from desktop_app.plan.recipe_page import RecipePage
 from desktop_app.plan.teacher import first_teacher
 from desktop_app.work import Latest, in_background
 
@@ -56,110 +43,55 @@ FIRST_AMOUNTS = {"share": "0.4x", "size": "1M", "memory": "1GB@bf16", "speed": "
 REMEMBERED = "plan_draft"
 
 
-class PlanPage(Page):
+class PlanPage(RecipePage):
     """`opened()` takes `recipe` (DistillRecipe), `teacher` or `student` (Path), `data` (a path or several) or `sample` (True)."""
 
     name = "plan"
+    recipe_kind = DistillRecipe
+    first_field = "teacher"
+    _draft: Draft
+    form: PlanForm
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        super().__init__(context, pause_ms=PAUSE_MS, dim_after_ms=DIM_AFTER_MS)
         self._draft = Draft()
         self._planned: Planned | None = None
         self._measured: Measured | None = None
         self._said = ("", 0)  # a size said in another kind, and its exact parameters: going round must not round
-        self._problems: tuple[Problem, ...] = ()
-        self._fresh = True  # nobody has opened the page yet
         self._untouched = False  # the draft is our own suggestion, and no teacher was found for it yet
-        self._starting = False
-        self._pressed: Draft | None = None  # what was asked to start as soon as it is planned
         self._shelf_seen: tuple[bool, list[ModelEntry]] | None = None
-        self._latest, self._restating = Latest(self), Latest(self)
+        self._restating = Latest(self)
         self._to_show: list[Callable[[], None]] = []
         self._finished: tuple[str, ...] = ()
-        self._pause, self._dimming, self._showing = QTimer(self), QTimer(self), QTimer(self)
-        for timer, delay_ms in ((self._pause, PAUSE_MS), (self._dimming, DIM_AFTER_MS), (self._showing, 0)):
-            timer.setSingleShot(True)
-            timer.setInterval(delay_ms)
+        self._showing = self.timer(0, self._show_next)
         self._measuring = Measuring(context.home, self)
+        self.pilot = button(self.tr("Pilot…"), "pilot")
+        self._make_frame(self.tr("Plan a student"), self.tr("Planning…"), "distill", self.pilot)
         self._make_parts()
-        self._lay_out()
-        self._fill_columns()
         self._connect()
-        self.setAcceptDrops(True)
         self._show_all()
 
     # --- how it is built ----------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
-        self.title = QLabel(self.tr("Plan a student"))
-        theme.set_role(self.title, "head")
-        self.switch = KindSwitch(self.context, "plan")
-        self.status = QLabel()
-        theme.set_role(self.status, "muted")
-        self.open_recipe = button("", "open", "quiet")
-        self.save_recipe = button("", "save", "quiet")
-        self._recipe_words = ((self.open_recipe, self.tr("Open recipe…")), (self.save_recipe, self.tr("Save recipe…")))
-        for each, said in self._recipe_words:
-            each.setAccessibleName(said)
-            each.setToolTip(said)
-        self.pilot = button(self.tr("Pilot…"), "pilot")
-        self.start = button(self.tr("Planning…"), "distill", "primary")
-        self.notice = QLabel()
-        self.notice.setWordWrap(True)
-        theme.set_role(self.notice, "error")
-        self.columns = Columns()
-
-    def _lay_out(self) -> None:
-        header = QHBoxLayout()
-        header.setSpacing(theme.SPACE)
-        header.addWidget(self.title)
-        header.addSpacing(theme.SPACE)
-        header.addWidget(self.switch)
-        header.addSpacing(theme.SPACE)
-        header.addWidget(self.status)
-        header.addStretch(1)
-        for each in (self.open_recipe, self.save_recipe, self.pilot, self.start):
-            header.addWidget(each)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(3 * theme.SPACE, 2 * theme.SPACE, 2 * theme.SPACE, 0)
-        layout.setSpacing(theme.SPACE)
-        layout.addLayout(header)
-        layout.addWidget(self.notice)
-        layout.addWidget(self.columns, 1)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """Where there is little room, the quiet buttons are their icons alone."""
-        super().resizeEvent(event)
-        for each, said in self._recipe_words:
-            each.setText("" if self.width() < NARROW else said)
-
-    def _fill_columns(self) -> None:
-        leading, beside = QVBoxLayout(self.columns.leading), QVBoxLayout(self.columns.beside)
-        for layout in (leading, beside):
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(2 * theme.SPACE)
+        leading, beside = self._fill_columns()
         self.form = PlanForm(self.columns.leading)
         leading.addWidget(self.form)
         self.law = LawPanel(framed(beside, self.tr("The law"), 1), self.context.charts_ready)
         self.estimate = EstimatePanel(framed(beside, self.tr("On this machine")))
         fill(self.law)
         fill(self.estimate)
-        self._dim = QGraphicsOpacityEffect(self.estimate)
-        self._dim.setOpacity(0.45)
-        self._dim.setEnabled(False)
-        self.estimate.setGraphicsEffect(self._dim)
-        self._dim_button = QGraphicsOpacityEffect(self.start)
-        self._dim_button.setOpacity(0.6)
-        self._dim_button.setEnabled(False)
-        self.start.setGraphicsEffect(self._dim_button)
+        self._let_dim(self.estimate)
+        self._let_dim(self.start, 0.6)
 
     def _connect(self) -> None:
         form = self.form
         form.changed.connect(self._change)
         form.more_changed.connect(self._change_more)
+        form.more.grown.connect(self._show_problems)
         form.kind_wanted.connect(self._say_in)
         form.shape_chosen.connect(self._take_shape)
-        form.folder_wanted.connect(self.ask_teacher)
+        form.folder_wanted.connect(self.ask_model)
         form.sample_wanted.connect(self._use_sample_text)
         self.law.teacher_chosen.connect(self._take_teacher_of_chart)
         self.law.size_chosen.connect(self._take_size_of_chart)
@@ -168,14 +100,8 @@ class PlanPage(Page):
         self._measuring.told.connect(self.estimate.show_measuring)
         self._measuring.ended.connect(self._take_measured)
         self._measuring.troubled.connect(self.context.trouble)
-        self.start.clicked.connect(self.press)
         self.pilot.clicked.connect(self.open_pilot)
         self.law.chain.wanted.connect(self.start_chain)
-        self.open_recipe.clicked.connect(self.ask_recipe)
-        self.save_recipe.clicked.connect(self.ask_where_to_save)
-        self._pause.timeout.connect(self._think)
-        self._dimming.timeout.connect(self._dim_old_numbers)
-        self._showing.timeout.connect(self._show_next)
         self.context.shelf.changed.connect(self._take_shelf)
         self.context.shelf.troubled.connect(self._shelf_troubled)
         self.context.live.listed.connect(lambda _: self._runs_changed())
@@ -191,7 +117,7 @@ class PlanPage(Page):
         self.context.shelf.refresh()  # what was trained or downloaded since
         recipe, teacher, student = what.get("recipe"), what.get("teacher"), what.get("student")
         if isinstance(recipe, DistillRecipe):
-            self.set_draft(Draft.of_recipe(recipe))
+            self.take_recipe(recipe)
         elif what.get("sample"):
             self._take_recipe_of(lambda: resources.sample.recipe(self.context.home))
         elif what.get("data"):
@@ -201,9 +127,6 @@ class PlanPage(Page):
             self._change({"teacher": str(teacher), "shape": None})
         elif student is not None:
             self._change({"student": str(student), "shape": None, "asked": ""})
-
-    def left(self) -> None:
-        self._forget_press()
 
     def closing(self) -> None:
         self._measuring.close()
@@ -221,7 +144,7 @@ class PlanPage(Page):
             Command("start", self.tr("Start what the plan says"), self.press, "distill", "Ctrl+Return", self._why_not_start),
             Command("open_recipe", self.tr("Open recipe…"), self.ask_recipe, "open", "Ctrl+O"),
             Command("save_recipe", self.tr("Save recipe…"), self.ask_where_to_save, "save", "Ctrl+S"),
-            Command("open_teacher", self.tr("Open a teacher's folder…"), self.ask_teacher, "folder_open"),
+            Command("open_teacher", self.tr("Open a teacher's folder…"), self.ask_model, "folder_open"),
             Command("pilot", self.tr("Try a few on a short budget…"), self.open_pilot, "pilot", "", self._why_not_pilot),
             Command("measure", self.tr("Measure the speed"), self.measure, "measure", "", self._why_not_measure),
         ]  # fmt: skip
@@ -352,11 +275,6 @@ class PlanPage(Page):
         self.context.trouble(trouble)
         self._pause.start()
 
-    def ask_teacher(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, self.tr("Open a model folder"))
-        if name:
-            self.take_dropped([Path(name)])
-
     def take_dropped(self, paths: list[Path]) -> None:
         """Models become the teacher, a recipe fills the form, text joins the data; anything else is told what it is."""
         in_background(self, lambda: starting.look_at(paths), self._take_found, self.context.trouble)
@@ -365,7 +283,7 @@ class PlanPage(Page):
         if found.refusal:
             self.context.say(found.refusal, "warning")
         if found.recipe is not None:
-            self.set_draft(Draft.of_recipe(found.recipe))
+            self.take_recipe(found.recipe)
         elif found.models:
             for folder in found.folders:
                 self.context.shelf.add(folder)
@@ -376,16 +294,6 @@ class PlanPage(Page):
         if found.text:
             self.form.data.files.add(found.text)
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        paths = paths_of(event.mimeData())
-        if paths:
-            event.acceptProposedAction()
-            self.take_dropped(paths)
-
     # --- planning -----------------------------------------------------------------------------------------------------
 
     def _think(self) -> None:
@@ -393,17 +301,7 @@ class PlanPage(Page):
         home, draft, measured = self.context.home, self._draft, self._measured
         entries = list(self.context.shelf.entries)
         self._dim_soon()
-        self._latest.ask(lambda: think(home, draft, entries, measured), self._take_plan, self._plan_failed)
-
-    def _dim_soon(self) -> None:
-        if not self._dimming.isActive() and not self._dim.isEnabled():
-            self._dimming.start()
-
-    def _dim_old_numbers(self) -> None:
-        self._dim.setEnabled(True)
-        self._dim_button.setEnabled(True)
-        self.status.setText(self.tr("Planning…"))
-        self._show_button()
+        self._latest.ask(lambda: think(home, draft, entries, measured), self._take_plan, self._think_failed)
 
     def _take_plan(self, planned: Planned) -> None:
         self._planned = planned
@@ -414,20 +312,11 @@ class PlanPage(Page):
         if wanted:
             self._go_on()
 
-    def _plan_failed(self, trouble: Trouble) -> None:
-        self._pressed = None
-        self._undim()
-        self._problems = (Problem(field="", text=str(trouble)),)
-        self._show_problems()
-
-    def _undim(self) -> None:
-        self._dimming.stop()
-        self._dim.setEnabled(False)
-        self._dim_button.setEnabled(False)
-        self.status.setText("")
-
     def _plan(self) -> Plan | None:
         return self._planned.plan if self._planned is not None else None
+
+    def _thinking_words(self) -> str:
+        return self.tr("Planning…")
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -479,28 +368,8 @@ class PlanPage(Page):
             self._finished = finished
             self._show_law()
 
-    def _all_problems(self) -> list[Problem]:
-        """What can't be read in the form and what the plan found, in the order of the page."""
-        unread = self.form.unread()
-        found = [Problem(field=name, text=text) for name, text in unread.items()]
-        found += [problem for problem in self._problems if problem.field not in unread]
-        order = {name: place for place, name in enumerate(self.form.fields())}
-        return sorted(found, key=lambda problem: order.get(problem.field, len(order)))
-
-    def _show_problems(self) -> None:
-        elsewhere = self.form.show_problems(self._all_problems())
-        self.notice.setText("\n".join(problem.text for problem in elsewhere))
-        self.notice.setVisible(bool(elsewhere))
-        self._show_button()
-
     def _show_button(self) -> None:
-        """The one button always says what will happen."""
-        text, glyph = self._what_will_happen()
-        self.start.setText(text)
-        self.start.setIcon(starting.on_accent(glyph))
-        why_not = self._why_not_start()
-        self.start.setEnabled(not why_not)
-        self.start.setToolTip(why_not or self.tr("Ctrl+Return"))
+        super()._show_button()
         self.pilot.setEnabled(not self._why_not_pilot())
         self.pilot.setToolTip(
             self._why_not_pilot() or self.tr("Tries a few teachers or objectives on a short budget, and compares.")
@@ -515,14 +384,11 @@ class PlanPage(Page):
         if self._planned is None:
             waits = not self.context.shelf.loaded
             return (self.tr("Looking for models…") if waits else self.tr("Planning…")), "distill"
-        if self._dim.isEnabled():
+        if self._dimmed():
             return self.tr("Planning…"), "distill"
         problems, plan = self._all_problems(), self._plan()
         if problems or plan is None:
-            count = len(problems)
-            return (
-                self.tr("Mend 1 problem first") if count == 1 else self.tr("Mend %d problems first") % count
-            ), "edit"
+            return self._problem_words(len(problems)), "edit"
         before = starting.runs_before(
             plan.device, self.context.live.rows, share=bool(self._draft.value("share_device"))
         )
@@ -544,7 +410,7 @@ class PlanPage(Page):
         """Why neither a pilot nor a chain can start now."""
         if self._starting:
             return self.tr("The run is being started.")
-        if self._planned is None or self._dim.isEnabled() or self._planned.draft != self._draft:
+        if self._planned is None or self._dimmed() or self._planned.draft != self._draft:
             return self.tr("The plan is not made yet.")
         return (
             self.tr("%s needs a plan without problems.") % what if self._all_problems() or self._plan() is None else ""
@@ -557,41 +423,22 @@ class PlanPage(Page):
 
     # --- start --------------------------------------------------------------------------------------------------------
 
-    def press(self) -> None:
-        """Start the run, or go to the first problem. What was changed just now is planned first."""
-        if self._why_not_start():
-            return
-        if self._pause.isActive() or self._planned is None or self._planned.draft != self._draft:
-            self._pressed = self._draft
-            self._show_button()
-            self._think()
-            return
-        self._go_on()
+    def _settled(self) -> bool:
+        return not self._pause.isActive() and self._planned is not None and self._planned.draft == self._draft
 
-    def _forget_press(self) -> None:
-        """What was asked to start is not what the form says any more, or nobody looks at it."""
-        if self._pressed is not None:
-            self._pressed = None
-            self._show_button()
+    def _starter(self) -> Callable[[], str] | None:
+        plan = self._plan()
+        return None if plan is None else self._run_of(starting.start, plan)
 
-    def _go_on(self) -> None:
-        problems, plan = self._all_problems(), self._plan()
-        if problems or plan is None:
-            self._go_to(problems[0].field if problems else "teacher")
-            return
-        self._make_run(starting.start, plan)
-
-    def _make_run(self, make: Callable[[Home, DistillRecipe], str], plan: Plan) -> None:
-        self._starting = True
-        self._show_button()
+    def _run_of(self, make: Callable[[Home, DistillRecipe], str], plan: Plan) -> Callable[[], str]:
         home, draft, tokens = self.context.home, self._draft, plan.tokens
-        in_background(self, lambda: make(home, draft.recipe(tokens)), self._started, self._start_failed)
+        return lambda: make(home, draft.recipe(tokens))
 
     def start_chain(self) -> None:
         """The same student by way of assistants."""
         plan = self._plan()
         if plan is not None and not self._why_not_try(self.tr("A chain")):
-            self._make_run(starting.start_chain, plan)
+            self._make_run(self._run_of(starting.start_chain, plan))
 
     def open_pilot(self) -> None:
         if self._planned is None or self._why_not_pilot():
@@ -608,55 +455,17 @@ class PlanPage(Page):
         self.context.live.look()
         self.context.open("runs", runs=made)
 
-    def _started(self, run: str) -> None:
-        self._starting = False
-        self._show_button()
-        self.context.live.look()
-        self.context.open("runs", run=run)
-
-    def _start_failed(self, trouble: Trouble) -> None:
-        self._starting = False
-        told = problems_of(trouble)
-        if told and all(problem.field for problem in told):
-            self._problems = tuple(told)
-        self._show_problems()
-        self.context.trouble(trouble)
-
-    def _go_to(self, name: str) -> None:
-        field = self.form.go_to(name)
-        if field is not None:
-            self._show_problems()  # a field that was folded away says its own now
-            self.columns.show_widget(field)
-
     # --- recipes ------------------------------------------------------------------------------------------------------
 
-    def ask_recipe(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, self.tr("Open a recipe"), "", self.tr("Recipes (*.json)"))
-        if name:
-            self._take_recipe_of(lambda: starting.read(Path(name)))
+    def take_recipe(self, recipe: DistillRecipe) -> None:
+        self.set_draft(Draft.of_recipe(recipe))
 
-    def _take_recipe_of(self, find: Callable[[], DistillRecipe]) -> None:
-        in_background(self, find, lambda recipe: self.set_draft(Draft.of_recipe(recipe)), self.context.trouble)
-
-    def ask_where_to_save(self) -> None:
-        plan = self._plan()
-        if plan is None or not self._draft.data:
+    def _recipe_to_save(self) -> Callable[[], Recipe] | None:
+        plan, draft = self._plan(), self._draft
+        if plan is None or not draft.data:
             self.context.say(self.tr("A recipe needs a student and text. Mend what stands in red first."), "warning")
-            return
-        name, _ = QFileDialog.getSaveFileName(
-            self, self.tr("Save the recipe"), "recipe.json", self.tr("Recipes (*.json)")
-        )
-        if name:
-            self._save(Path(name), plan.tokens)
-
-    def _save(self, path: Path, tokens: int) -> None:
-        draft = self._draft
-
-        def save() -> None:
-            runs.save_recipe(settle(draft.recipe(tokens)), path)
-
-        done = self.tr("The recipe is in %s.") % path
-        in_background(self, save, lambda _: self.context.say(done, "good"), self.context.trouble)
+            return None
+        return lambda: settle(draft.recipe(plan.tokens))
 
     # --- measuring ----------------------------------------------------------------------------------------------------
 

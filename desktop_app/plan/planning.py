@@ -11,10 +11,11 @@ from core.devices import Device, devices
 from core.documents import total_bytes
 from core.errors import BadData, BadModel, BadRecipe, Trouble
 from core.home import Home
-from core.models import ModelEntry, inspect_model, read_config
+from core.model_files import read_config
+from core.models import ModelEntry, inspect_model
 from core.plan import Plan, has_weights, parse_target, plan
 from core.recipe import Problem
-from desktop_app.plan.draft import Draft
+from desktop_app.plan.draft import DEFAULTS, Draft
 from desktop_app.plan.options import Offers, offers
 
 NO_TEACHER = "Choose the model that shall teach."
@@ -99,11 +100,12 @@ def _without_what_fails(draft: Draft, problems: list[Problem]) -> Draft:
         except BadData as trouble:
             problems.append(Problem(field="data", text=str(trouble)))
             draft = replace(draft, data=())
-    there = {device.id for device in devices() if device.usable}
-    if draft.device not in {"auto", *there}:
-        text = f"There is no {draft.device} on this machine that can be used. Choose another device."
-        problems.append(Problem(field="device", text=text))
-        draft = replace(draft, device="auto")
+    there = {None, "auto", *(device.id for device in devices() if device.usable)}
+    for name in ("device", "measure_device"):
+        if (asked := draft.value(name)) not in there:
+            text = f"There is no {asked} on this machine that can be used. Choose another device."
+            problems.append(Problem(field=name, text=text))
+            draft = draft.changed({name: DEFAULTS[name]})
     return draft
 
 

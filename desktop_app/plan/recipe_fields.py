@@ -8,26 +8,39 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.numbers import parse_count
 from core.recipe import Recipe
 from desktop_app import theme
 from desktop_app.forms import AmountEdit, Choice, Field
+from desktop_app.icons import icon
 from desktop_app.plan.amounts import follow, forget, real_text, whole_text
 from desktop_app.plan.draft import field_problem, field_value
 
 WIDE = {"name", "sample_prompt", "out", "targets"}
+PLACES = {"measure_files": "folder", "measure_pairs": "file"}  # that can be chosen with a dialog
 
 
 class RecipeFields(QWidget):
-    """The fields come into being when they are first shown. `changed` carries a field's name and value.
+    """The fields come into being when they are first shown (`grown`). `changed` carries a field's name and value.
 
     A page's own kind says `groups` and `label`.
     """
 
     changed = Signal(str, object)
     unreadable = Signal()
+    grown = Signal()
 
     def __init__(self, recipe: type[Recipe], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,6 +98,7 @@ class RecipeFields(QWidget):
             at += columns
         self.show_said(self._said)
         self.made_some()
+        self.grown.emit()
         QTimer.singleShot(0, self, self._make_group)
 
     def _make(self, name: str) -> Field:
@@ -114,7 +128,35 @@ class RecipeFields(QWidget):
             line.textEdited.connect(lambda text: self._set(name, text.strip() or self._defaults[name]))
             widget = line
         self.made[name] = Field(self.label(name), widget, help_text)
+        if name in PLACES and isinstance(widget, QLineEdit):
+            self._add_chooser(name, widget)
         return self.made[name]
+
+    def _add_chooser(self, name: str, line: QLineEdit) -> None:
+        choose = QToolButton()
+        theme.set_role(choose, "tool")
+        choose.setIcon(icon("folder_open", "accent"))
+        choose.setToolTip(self.tr("Choose…"))
+        choose.setAccessibleName(self.tr("Choose: %s") % self.label(name))
+        choose.clicked.connect(lambda: self._choose_place(name, line))
+        both, layout = QWidget(), self.made[name].layout()
+        row = QHBoxLayout(both)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        if layout is not None:
+            layout.replaceWidget(line, both)
+        row.addWidget(line, 1)
+        row.addWidget(choose)
+
+    def _choose_place(self, name: str, line: QLineEdit) -> None:
+        if PLACES[name] == "folder":
+            chosen = QFileDialog.getExistingDirectory(self, self.label(name), line.text())
+        else:
+            kinds = self.tr("Minimal pairs (*.jsonl *.ndjson *.zip)")
+            chosen, _ = QFileDialog.getOpenFileName(self, self.label(name), line.text(), kinds)
+        if chosen:
+            line.setText(chosen)
+            self._set(name, chosen)
 
     # --- shown --------------------------------------------------------------------------------------------------------
 

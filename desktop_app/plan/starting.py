@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtGui import QIcon
 
-from core import runner, runs
-from core.chain import ChainRecipe, settle_chain
+from core import runner
+from core.chain import ChainRecipe
 from core.data.files import holds_data
 from core.distill import DistillRecipe
-from core.errors import BadRecipe
 from core.home import Home
-from core.library import RunSummary
-from core.models import scan_folder
+from core.model_folders import scan_folder
 from core.numbers import bytes_text, count_text
-from core.plan import Plan, beside, check_device, settle
-from core.recipe import looks_like_recipe, read_recipe
-from desktop_app.icons import icon
+from core.plan import Plan, check_device
+from core.recipe import Recipe, looks_like_recipe
+from core.run_summary import RunSummary
+from core.settle import read_beside, settle_any
 from desktop_app.plan.draft import Draft
 
 
@@ -74,7 +72,7 @@ def _sort_file(file: Path, found: _Sorted) -> None:
     if ending == ".safetensors" or file.name == "config.json":
         _sort_folder(file.parent, found)
     elif ending == ".json" and looks_like_recipe(file):
-        found.recipe = read(file)
+        found.recipe = read_beside(file, DistillRecipe)
     elif file.is_file() and holds_data(file):
         found.text.append(file)
     else:
@@ -89,32 +87,16 @@ def _sort_file(file: Path, found: _Sorted) -> None:
         found.refused.append(said % (file.name, size))
 
 
-def read(path: Path) -> DistillRecipe:
-    """The recipe of a file, its paths read from where the file lies. Raises BadRecipe."""
-    recipe = read_recipe(path)
-    if not isinstance(recipe, DistillRecipe):
-        raise BadRecipe(f"{path.name} is a recipe of the kind {recipe.kind}, not distill.", "Choose another file.")
-    return beside(recipe, path.parent)
-
-
-def start(home: Home, recipe: DistillRecipe) -> str:
+def start(home: Home, recipe: Recipe) -> str:
     """Settle the recipe, write the run folder, enter it in the queue and see that a runner lives; the run's id."""
-    settled = settle(recipe)
+    settled = settle_any(recipe)
     check_device(settled.device)
-    run = runs.new_run(home, settled)
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return runner.start(home, settled).id
 
 
 def start_chain(home: Home, recipe: DistillRecipe) -> str:
     """The same by way of the assistants that the law plans: one run, whose links are distilled one after another."""
-    settled = settle_chain(ChainRecipe(of=recipe))
-    check_device(settled.device)
-    run = runs.new_run(home, settled)
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return start(home, ChainRecipe(of=recipe))
 
 
 def runs_before(device: str, rows: Sequence[RunSummary], *, share: bool) -> int:
@@ -137,7 +119,3 @@ def words(plan: Plan, draft: Draft) -> str:
         student,
         plan.device,
     )
-
-
-def on_accent(glyph: str) -> QIcon:
-    return icon(glyph, "on_accent")

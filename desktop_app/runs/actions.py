@@ -19,8 +19,8 @@ from core.chain import ChainRecipe
 from core.chat import MOST_COLUMNS
 from core.errors import Trouble
 from core.home import Home
-from core.library import RunSummary
 from core.recipe import Recipe
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import State
 from core.trash import Thrown

@@ -16,7 +16,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QIcon, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from core.state import State
 from desktop_app import theme
 from desktop_app.charts.spark import paint_spark

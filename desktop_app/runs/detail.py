@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import Trouble
 from core.export import ExportRecipe
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import History, State
 from core.sweep import SweepRecipe
@@ -171,7 +171,12 @@ class RunDetail(QWidget):
         self._mates: tuple[RunSummary, ...] = ()  # the runs of its pilot, itself among them
         self._alone = False  # of a pilot only the picked run is drawn
         self._dossier: Dossier | None = None
-        self._seen = ("", "", "", 0)  # run, state, cache and measurements that the folder was last looked at for
+        self._seen: tuple[str, str, str, tuple[str, ...]] = (
+            "",
+            "",
+            "",
+            (),
+        )  # run, state, cache and measurements that the folder was last looked at for
         self._guided: dict[str, bool] = {}
         self._specs: list[RunSpec] = []
         self._latest = Latest(self)
@@ -301,7 +306,7 @@ class RunDetail(QWidget):
         self.setVisible(row is not None)
         if row is None:
             self._timer.stop()
-            self._seen = ("", "", "", 0)
+            self._seen = ("", "", "", ())
             return
         if other:
             self._show_other(row)
@@ -350,8 +355,7 @@ class RunDetail(QWidget):
             if self.row.kind == "write":
                 self.written.set_rows(rows_of(picture.history, self._dossier))
         self._choose_left()
-        measured = len(picture.history.measured) if picture is not None else 0
-        seen = (self.row.id, self.row.state, self._cache_of(picture), measured)
+        seen = (self.row.id, self.row.state, self._cache_of(picture), self._measured_by(picture))
         if seen != self._seen:
             self._seen = seen
             self._look_at_folder()
@@ -470,6 +474,12 @@ class RunDetail(QWidget):
         """The folder of the answers that its journal names."""
         chosen = picture.history.choices.get("cache") if picture is not None else None
         return str(chosen.value) if chosen is not None else ""
+
+    def _measured_by(self, picture: Picture | None) -> tuple[str, ...]:
+        """The evaluations of its student, and how far they are."""
+        said = [point.run for point in picture.history.measured] if picture is not None else []
+        states = {row.id: row.state for row in self.context.live.rows} if said else {}
+        return tuple(f"{run} {states.get(run, '')}" for run in said)
 
     def _take_dossier(self, dossier: Dossier) -> None:
         if self.row is not None and dossier.run == self.row.id:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.labels import tidy_tags
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from core.trash import KEPT_S, Thrown
 from desktop_app import theme
 from desktop_app.icons import icon

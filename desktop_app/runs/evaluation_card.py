@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from core.evaluate import EvaluateRecipe
-from core.radar import axes_of, spokes
+from core.radar import axes_of, figure_title, spokes
 from core.recipe import Recipe
 from core.scores import Score, scores_of, told_so_far
 from core.state import History
@@ -20,7 +20,7 @@ from desktop_app.charts.radar import RadarChart, RadarLine
 from desktop_app.charts.reliability import ReliabilityChart
 from desktop_app.compare.axes import pending_of, told_apart, usual
 from desktop_app.compare.reading import as_going
-from desktop_app.compare.words import figure_title, value_text
+from desktop_app.compare.words import value_text
 from desktop_app.forms.field import button
 from desktop_app.forms.parts import words
 from desktop_app.runs.dossier import Dossier

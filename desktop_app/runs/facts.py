@@ -13,9 +13,9 @@ from core.cache import AS_ASKED, FOUND_AGAIN, MADE_NOW, CacheInfo
 from core.chain import ChainRecipe
 from core.distill import DistillRecipe
 from core.export import TARGETS, ExportRecipe
-from core.library import RunSummary
 from core.numbers import bytes_text, count_text, duration_text
 from core.objectives import OBJECTIVES, SOURCES
+from core.run_summary import RunSummary
 from core.state import History, State
 from core.tune import GOALS, METHODS, PRESETS, TuneRecipe
 from desktop_app import theme

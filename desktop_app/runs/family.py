@@ -9,8 +9,9 @@ from typing import Literal
 from core.errors import Trouble
 from core.evaluate import EvaluateRecipe
 from core.home import Home
-from core.library import Ancestor, Library, RunSummary
-from core.models import name_of
+from core.library import Ancestor, Library
+from core.model_folders import name_of
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 
 MOST_DESCENDANTS = 50

@@ -95,7 +95,7 @@ class FailureCard(QFrame):
     def _words(self, state: str, history: History) -> tuple[str, str, str] | None:
         failure = history.failure
         if state == State.FAILED and failure is not None:
-            at = "" if failure.step is None else " " + self.tr("It was at step %s.") % f"{failure.step:,}"
+            at = " " + self.tr("It was at step %s.") % f"{failure.step:,}" if failure.step else ""
             return failure.what + at, failure.way_out, failure.details
         if state != State.CRASHED:
             return None

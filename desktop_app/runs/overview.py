@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from core.library import RunSummary
-from core.state import History
+from core.run_summary import RunSummary
+from core.state import History, State
+from core.watch import WatchedRecipe
 from desktop_app import theme
 from desktop_app.export.card import ExportCard
 from desktop_app.icons import icon
@@ -97,7 +98,7 @@ class Overview(QScrollArea):
         self.merge.show_merge(row.kind, history, dossier)
         self.evaluation.show_evaluation(row.kind, history, dossier)
         self.tune.show_tuning(row, history, dossier)
-        self.measured.show_measured(shown, dossier.measured if dossier is not None else ())
+        self._show_measured(row, shown, dossier)
         self.export.show_export(history if row.kind == "export" else History())
         recipe = dossier.recipe if dossier is not None else None
         self.chain.show_links(links_of(recipe, row.state, history, picture.curves) if picture is not None else [])
@@ -105,6 +106,12 @@ class Overview(QScrollArea):
         self.facts.setVisible(picture is not None)  # those of another run are gone at once, and their labels used again
         if picture is not None:
             self.facts.set_sections(sections_of(row, history, dossier))
+
+    def _show_measured(self, row: RunSummary, history: History, dossier: Dossier | None) -> None:
+        recipe = dossier.recipe if dossier is not None else None
+        every = recipe.measure_every if isinstance(recipe, WatchedRecipe) else None
+        points = dossier.measured if dossier is not None else ()
+        self.measured.show_measured(history, points, every, alive=State(row.state).alive)
 
     def _notices(self, picture: Picture | None, dossier: Dossier | None) -> list[tuple[str, str]]:
         told = [(notice.level, notice.text) for notice in picture.history.notices] if picture else []

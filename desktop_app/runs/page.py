@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from core import trash
-from core.library import RunSummary
 from core.recipe import Recipe
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from core.state import State
 from core.trash import Thrown

@@ -8,10 +8,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from core.distill import DistillRecipe
-from core.library import RunSummary
 from core.own_runs import PILOT
 from core.pilot import PilotState, count_for_law, pilot_of
 from core.recipe import Recipe
+from core.run_summary import RunSummary
 from desktop_app.context import Context
 from desktop_app.runs.pilot_card import PilotCard, is_counted
 from desktop_app.work import Latest, in_background

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from desktop_app.runs.words import model_name, state_word
 
 FIELDS: dict[str, Callable[[RunSummary], str]] = {

@@ -21,8 +21,8 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFont
 
 from core.labels import tidy_tags
-from core.library import RunSummary
 from core.numbers import bytes_text, duration_text
+from core.run_summary import RunSummary
 from core.state import State
 from desktop_app import icons, theme
 from desktop_app.runs import words

@@ -16,7 +16,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QDragMoveEvent, QDropEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from core.state import State
 from desktop_app import theme
 from desktop_app.runs.cells import ChipsCell, ProgressCell, SparkCell, TextCell, TickCell

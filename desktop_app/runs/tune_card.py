@@ -11,8 +11,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.adapters import Adapter
-from core.library import RunSummary
 from core.numbers import count_text
+from core.run_summary import RunSummary
 from core.state import History
 from desktop_app import theme
 from desktop_app.charts.flow import FlowLayout

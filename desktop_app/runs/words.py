@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from core.library import RunSummary
 from core.numbers import count_text, duration_text
+from core.run_summary import RunSummary
 from core.state import History, State
 
 translate = QCoreApplication.translate

@@ -16,7 +16,7 @@ from desktop_app.icons import state_icon
 from desktop_app.sign import Sign
 
 if TYPE_CHECKING:
-    from core.library import RunSummary
+    from core.run_summary import RunSummary
     from desktop_app.live import Picture
 
 

@@ -22,7 +22,7 @@ class Dropped:
 def sorted_drop(paths: Sequence[Path]) -> Dropped:
     """Looks at names and beginnings only, but at the disk: for another thread. A folder of models holds JSON and text, too."""
     from core.data.files import holds_data
-    from core.models import scan_folder
+    from core.model_folders import scan_folder
     from core.recipe import looks_like_recipe
 
     found = Dropped()

@@ -11,7 +11,7 @@ from core.state import State
 from desktop_app.context import Context, Level
 
 if TYPE_CHECKING:
-    from core.library import RunSummary
+    from core.run_summary import RunSummary
 
 
 class Notifier(QObject):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,15 +9,14 @@ from pathlib import Path
 
 from core.data.examples import Example, Recognised
 from core.data.inspection import inspect_data
+from core.data.placeholders import filled, placeholders_in
 from core.data.preview import Shown, preview
 from core.data.rendering import Reader, Segment
 from core.data.shelf import data_key
-from core.data.turns import Turn
 from core.errors import Trouble
 from core.models import inspect_model
 
 ROWS = 5
-MARK = re.compile(r"\{\{(name|author)\}\}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def look(reading: Reading) -> Glimpse:
     marks: set[str] = set()
 
     def change(row: Example) -> Example:
-        marks.update(found[1] for text in _texts(row) for found in MARK.finditer(text))
+        marks.update(mark.strip("{}") for mark in placeholders_in(row))
         return filled(row, reading.fillings or {})
 
     try:
@@ -81,25 +79,6 @@ def look(reading: Reading) -> Glimpse:
     except Trouble as trouble:
         return Glimpse(files, trouble=str(trouble))
     return Glimpse(files, tuple(_as_learnt(row, reading.everything) for row in rows), marks=frozenset(marks))
-
-
-def filled(row: Example, fillings: Mapping[str, str]) -> Example:
-    """The row with what stands for each placeholder in its place."""
-
-    def fill(text: str) -> str:
-        for mark, filling in fillings.items():
-            text = text.replace(mark, filling)
-        return text
-
-    def said(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        return tuple(replace(turn, content=fill(turn.content)) for turn in turns)
-
-    chosen, rejected = said(row.chosen), said(row.rejected)
-    return replace(row, text=fill(row.text), turns=said(row.turns), chosen=chosen, rejected=rejected)
-
-
-def _texts(row: Example) -> list[str]:
-    return [row.text, *(turn.content for turn in (*row.turns, *row.chosen, *row.rejected))]
 
 
 def _as_learnt(row: Shown, everything: bool) -> Shown:

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from core.tune import TuneRecipe
 from desktop_app.plan.recipe_fields import RecipeFields
+from desktop_app.plan.watch_fields import WATCH, watch_labels, watch_title
 from desktop_app.tune.draft import MORE, Draft
 from desktop_app.tune.thinking import Thought
 
@@ -25,6 +26,7 @@ class MoreFields(RecipeFields):
             self.tr("The rows"): ["learn", "packing", "sequence_length", "too_long", "separator", "skip_broken", "held_out", "most_held_out"],
             self.tr("Teacher and preferences"): ["ce_weight", "temperature", "beta"],
             self.tr("The optimizer"): ["batch", "micro_batch", "schedule", "warmup", "weight_decay", "beta1", "beta2", "clip", "neftune"],
+            watch_title(): WATCH,
             self.tr("What is looked at and kept"): ["evaluate_every", "sample_rows", "new_tokens", "checkpoint_every", "keep_checkpoints", "log_every"],
         }  # fmt: skip
         named = {name for names in groups.values() for name in names}
@@ -64,6 +66,7 @@ class MoreFields(RecipeFields):
             "beta2": "β₂",
             "clip": self.tr("Gradient clipping"),
             "neftune": self.tr("Noise on the embeddings (NEFTune)"),
+            **watch_labels(),
             "evaluate_every": self.tr("Steps between evaluations"),
             "sample_rows": self.tr("Prompts answered before and after"),
             "new_tokens": self.tr("Longest answer in tokens"),

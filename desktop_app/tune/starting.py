@@ -1,4 +1,4 @@
-"""What stands between the Tune page and a run: the words of the button, recipe files, what was dropped, and the start itself."""
+"""What stands between the Tune page and a run: what was dropped, and the words of the button."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
-from core import runner, runs
-from core.errors import BadRecipe
-from core.home import Home
-from core.models import scan_folder
-from core.plan import beside, check_device
-from core.recipe import read_recipe
-from core.settle import settle_any
+from core.model_folders import scan_folder
+from core.settle import read_beside
 from core.tune import GOALS, METHODS, TuneRecipe
 from desktop_app.shell.dropped import sorted_drop
 
@@ -38,26 +33,8 @@ def look_at(paths: Sequence[Path]) -> Found:
     folders = [path if path.is_dir() else path.parent for path in found.models]
     models = [model for folder in folders for model in scan_folder(folder)]
     refused = [path.name for path, folder in zip(found.models, folders, strict=True) if not scan_folder(folder)]
-    recipe = read(found.recipes[0]) if found.recipes else None
+    recipe = read_beside(found.recipes[0], TuneRecipe) if found.recipes else None
     return Found(tuple(models), tuple(folders), tuple(found.data), recipe, tuple(refused))
-
-
-def read(path: Path) -> TuneRecipe:
-    """The recipe of a file, its paths read from where the file lies. Raises BadRecipe."""
-    recipe = read_recipe(path)
-    if not isinstance(recipe, TuneRecipe):
-        raise BadRecipe(f"{path.name} is a recipe of the kind {recipe.kind}, not tune.", "Choose another file.")
-    return beside(recipe, path.parent)
-
-
-def start(home: Home, recipe: TuneRecipe) -> str:
-    """Check the recipe, write the run folder, enter it in the queue and see that a runner lives; the run's id."""
-    settled = settle_any(recipe)
-    check_device(settled.device)
-    run = runs.new_run(home, settled)
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
 
 
 def words(recipe: TuneRecipe) -> str:

@@ -13,12 +13,14 @@ from PySide6.QtCore import QCoreApplication
 from core import tune_proposals
 from core.adapters import Adapter, base_of, read_adapter
 from core.data.files import total_bytes
+from core.data.placeholders import AUTHOR, NAME
 from core.devices import Device, default_device, devices
 from core.errors import BadData, BadModel, BadRecipe, Trouble
-from core.models import ModelEntry, ModelInfo, inspect_model, same_tokenizer
+from core.models import ModelEntry, ModelInfo, inspect_model
 from core.numbers import bytes_text, count_text, duration_text
 from core.recipe import Problem
 from core.templates import own_template
+from core.tokenizer import same_tokenizer
 from core.tune import METHODS, Method, TuneRecipe
 from core.tune_checks import linear_layers, prefers
 from core.tune_estimate import TuneEstimate, estimate
@@ -236,7 +238,7 @@ def _no_teachers(entries: Sequence[ModelEntry], subject: Subject) -> dict[str, s
 def _glimpse(thought: Thought) -> Glimpse:
     draft, subject = thought.draft, thought.subject
     name = thought.proposals["template"].value if "template" in thought.proposals else None
-    fillings = {"{{name}}": draft.value("persona_name"), "{{author}}": draft.value("persona_author")}
+    fillings = {NAME: draft.value("persona_name"), AUTHOR: draft.value("persona_author")}
     return look(
         Reading(
             data=draft.data,

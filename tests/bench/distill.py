@@ -55,8 +55,8 @@ from core.engine.text import IGNORED, Blocks, Corpus
 from core.engine.trainer import DistillTrainer, training_arguments
 from core.home import Home
 from core.journal import JournalWriter
-from core.models import TokenizerIdentity
 from core.runs import new_run
+from core.tokenizer import TokenizerIdentity
 
 BARS = {  # of design: on 2 CPU cores, on an H200
     "1": (0.75, 0.70, "online forward-KL step ÷ plain two-logits step"),
@@ -312,7 +312,7 @@ def _times(folder: Path, vocabulary: int, rounds: int, ignored: float, device: s
         recipe = _recipe(**fields)
         student = _model(SIZES[device][1], vocabulary, length, device, 1)
         steps = len(blocks) // per_step
-        arguments = training_arguments(session, recipe, per_step, 1, steps, 1e-4, NEVER, NEVER, device == "cuda")
+        arguments = training_arguments(session, recipe, per_step, 1, steps, 1e-4, device == "cuda")
         lesson = kind(recipe, student, guide)
         arm = Arm.of(
             DistillTrainer(session, recipe, student, lesson, blocks, arguments, lambda step, tokens: None, 0.0)
@@ -333,7 +333,10 @@ def _times(folder: Path, vocabulary: int, rounds: int, ignored: float, device: s
 
 
 def _recipe(**fields: Any) -> DistillRecipe:
-    return DistillRecipe(teacher="teacher", student="0.3x", data=("text",), tokens=10_000, log_every=1, **fields)
+    seldom = {"evaluate_every": NEVER, "checkpoint_every": NEVER}
+    return DistillRecipe(
+        teacher="teacher", student="0.3x", data=("text",), tokens=10_000, log_every=1, **seldom, **fields
+    )
 
 
 def _session(folder: Path, device: str) -> Session:

@@ -14,7 +14,7 @@ from core.benchmark_files import Found, find
 from core.benchmarks import PRESETS, chance_of, higher_is_better, known, main_metric, needs_consent, parse_tasks
 from core.errors import BadData, BadRecipe
 from core.evaluate import EvaluateRecipe
-from core.pairs import Pair, read_pairs
+from core.pairs import Pair, holds_pairs, read_pairs
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "eval"
 
@@ -189,6 +189,11 @@ def test_pairs_come_from_files_folders_and_archives_alike(tmp_path) -> None:
     pairs = [Pair("good 0", "bad 0"), Pair("good 1", "bad 1")]
     assert read_pairs(tmp_path / "sets", 2) == read_pairs(tmp_path / "all.zip", 2) == {"one": pairs, "two": pairs}
     assert len(read_pairs(tmp_path / "sets" / "one.jsonl")["one"]) == 3
+    (tmp_path / "archives").mkdir()
+    assert not holds_pairs(tmp_path / "archives")
+    (tmp_path / "all.zip").rename(tmp_path / "archives" / "all.zip")
+    assert holds_pairs(tmp_path / "archives")
+    assert read_pairs(tmp_path / "archives", 2) == {"one": pairs, "two": pairs}
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ from core.cli import main
 from core.distill import DistillRecipe
 from core.files import write_json
 from core.home import Home
-from core.models import tokenizer_identity
 from core.recipe import Problem, parse_recipe
 from core.shapes import shape_of
+from core.tokenizer import tokenizer_identity
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACHER = ROOT / "resources" / "sample" / "stories-0.8M"
@@ -293,6 +293,7 @@ def problems(text: Path, fields: CacheFields, **changes: Any) -> list[Problem]:
 def test_a_cache_of_the_same_teacher_and_text_serves_any_student_and_budget(text: Path, fields: CacheFields) -> None:
     assert problems(text, fields) == []
     assert problems(text, fields, student="0.3x", tokens=10**9, objective="jsd", top_k=7) == []
+    assert problems(text, fields.model_copy(update={"every_seed": True}), seed=5) == []
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ def test_a_cache_of_the_same_teacher_and_text_serves_any_student_and_budget(text
         ({"tail": "sample"}, {"objective": "jsd"}, "objective", "biased on the cache's classes drawn at random"),
         ({}, {"objective": "sinkhorn"}, "objective", "needs more of the teacher than a cache keeps"),
         ({}, {"sequence_length": 256}, "sequence_length", "cut at 512 tokens, the recipe cuts them at 256"),
-        ({}, {"seed": 1}, "seed", "seed 0 held out"),
+        ({}, {"seed": 1}, "seed", "seed 1 reads others"),
         ({"budget": 4000}, {}, "tokens", "a budget of 4000 tokens reads"),
         ({"separator": "--"}, {}, "separator", "parts documents at --"),
         ({"answers_only": True}, {}, "answers_only", "documents without answers"),
@@ -359,6 +360,10 @@ def test_names_of_folders_tell_caches_apart(fields: CacheFields) -> None:
     name = fields.folder_name()
     assert name.startswith(f"stories-0.8M-{fields.teacher_fingerprint[:8]}-k50-")
     assert fields.model_copy(update={"created": 9.0, "teacher": "/elsewhere"}).folder_name() == name
+    whole = fields.model_copy(update={"every_seed": True})
+    assert whole.folder_name() == whole.model_copy(update={"seed": 1}).folder_name() != name
+    drawn = {"every_seed": True, "tail": "sample"}  # whose classes follow from the seed
+    assert len({fields.model_copy(update={**drawn, "seed": seed}).folder_name() for seed in (0, 1)}) == 2
     for change in ({"seed": 1}, {"sequence_length": 64}, {"temperature": 2.0}, {"tail": "sample"}, {"budget": 9}):
         assert fields.model_copy(update=change).folder_name() != name
 

@@ -19,7 +19,7 @@ from core import events as ev
 from core import runner, runs
 from core.cli import COMMANDS, main
 from core.cli.curve import Line, chart
-from core.cli.report import outcome, step_text
+from core.cli.report import measured_text, outcome, step_text
 from core.distill import DistillRecipe
 from core.errors import Trouble
 from core.evaluate import EvaluateRecipe
@@ -28,6 +28,7 @@ from core.journal import JournalWriter
 from core.numbers import bytes_text, count_text, duration_text, parse_count
 from core.objectives import OBJECTIVES
 from core.runs import RunFolder
+from core.scores import EVALUATION
 from core.state import State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,62 @@ def test_a_followed_run_is_told_to_people_with_curve_figures_and_text(
     assert "total 0.200" in told.out  # where the curve ends
     assert "Once there was a still." in told.out
     assert str(run.artifacts / "student") in told.out
+
+
+@pytest.fixture
+def measured(home: Home, text: Path) -> RunFolder:
+    """A distillation that was measured after two steps, and whose third measurement found nothing."""
+    fields: dict[str, Any] = {"measure_every": 5, "measure_skills": 4}
+    training = runs.new_run(home, DistillRecipe(teacher="t", student="0.4x", data=(str(text),), tokens=1000, **fields))
+    with JournalWriter(training.journal) as journal:
+        journal.append(ev.RunStarted("cpu", 1, 0.0))
+        for step, accuracy in ((5, 0.25), (10, 0.5), (15, None)):
+            journal.append(ev.StepLogged(step, 9 * step, 1e-3, 1.0, 0.5, 0.75, 1.0, 1.0, 1, 2.0 * step))
+            evaluation = runs.new_run(home, EvaluateRecipe(model="m", skills=4))
+            if accuracy is not None:
+                score = {"task": "skill cause", "metric": "accuracy", "value": accuracy, "on": "4", "quoted": True}
+                model = {"path": "m", "name": "m", "fingerprint": "f"}
+                (evaluation.artifacts / EVALUATION).write_text(json.dumps({"model": model, "scores": [score]}))
+            journal.append(ev.StudentMeasured(step, evaluation.id, 2.5))
+        journal.append(ev.RunFinished({}))
+    return training
+
+
+def test_what_was_measured_while_it_trained_is_told_with_the_time_that_took(
+    measured: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", measured.id]) == 0
+    told = capsys.readouterr().out
+    assert [line.split() for line in told.splitlines() if "skill cause" in line] == [
+        ["skill", "cause", "accuracy", "0.2500", "0.5000"]
+    ]
+    assert "step 5  step 10" in told
+    assert (
+        "Measured 3 times, 1 without figures; the training waited 7.5 s for it, 23% of its time." in told
+    )  # of 30 s and the last wait
+    history = measured.history()
+    assert measured_text(measured, 10, history) == "measured at step 10 in 2.5 s: skill cause accuracy 0.500"
+    assert measured_text(measured, 15, history) == ""
+    points = outcome(measured, history, State.FINISHED)["measured"]
+    assert [(point["step"], point["seconds"], len(point["scores"])) for point in points] == [
+        (5, 2.5, 1),
+        (10, 2.5, 1),
+        (15, 2.5, 0),
+    ]
+    assert main(["show", measured.id, "--json"]) == 0
+    assert last_line(capsys)["measured"] == points
+
+
+def test_a_list_of_runs_says_which_one_waits_to_be_measured(
+    measured: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with JournalWriter(measured.journal) as journal:
+        journal.append(ev.RunStarted("cpu", 1, 0.0, resumed_from=15))
+        journal.append(ev.PhaseEntered("measuring", "step 15"))
+    lock = FileLock(measured.lock_file, is_singleton=False)
+    with lock:
+        assert main(["runs"]) == 0
+    assert "running, measuring" in capsys.readouterr().out
 
 
 def test_a_crash_is_told_with_the_end_of_the_log_and_can_be_resumed(

@@ -217,3 +217,34 @@ def test_a_checkpoint_is_borrowed_and_outlives_the_training_that_drops_it(home) 
     assert SMALL.is_dir()
     assert third.is_dir()
     assert asked.recipe_file.is_file()
+
+
+def test_figures_over_tokens_are_of_one_tokenizer_and_only_bits_per_byte_compare_across(home, tmp_path) -> None:
+    recipe = EvaluateRecipe(model=str(SMALL), data=("stories.txt",))
+    read = {"ce": 1.5, "perplexity": 4.5, "bits_per_byte": 0.6, "tokens": 100, "calibration": {"ece": 0.01}}
+    one, other = (
+        {score.metric: score for score in scores_of({**read, "tokenizer": mark}, recipe)}
+        for mark in ("aaaaaaaa", "bbbbbbbb")
+    )
+    assert one["bits_per_byte"].column == other["bits_per_byte"].column
+    assert all(one[name].column != other[name].column for name in ("ce", "perplexity", "ece"))
+    run = distillation(home, "one", [3.0])
+    held_out = {column[1]: column[2] for column in compare(home, [run.id]).entries[0].scores}
+    assert "tokenizer" in held_out["ce"]
+    assert "tokenizer" not in held_out["bits_per_byte"]
+
+
+def test_nothing_is_best_where_all_are_equal_or_more_is_neither_good_nor_bad() -> None:
+    def entries(metric: str, *values: float) -> Comparison:
+        column = ("writing", metric, "")
+        return Comparison(
+            tuple(
+                Entry(str(at), str(at), None, None, None, None, {column: Score(*column[:2], value, None, "")})
+                for at, value in enumerate(values)
+            )
+        )
+
+    assert entries("distinct_2", 0.5, 0.5, 0.4).best(("writing", "distinct_2", "")) == {0, 1}
+    assert entries("distinct_2", 0.5, 0.5).best(("writing", "distinct_2", "")) == set()
+    assert entries("repetition", 0.5, 0.4).best(("writing", "repetition", "")) == {1}
+    assert entries("mean_tokens", 5.0, 4.0).best(("writing", "mean_tokens", "")) == set()

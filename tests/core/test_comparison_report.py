@@ -99,7 +99,7 @@ def test_the_best_of_a_line_is_bold_with_its_error_in_both_forms(comparison) -> 
     text = to_markdown(comparison)
     assert "**0.5000 ± 0.0100**" in text
     assert "two\\|pipes" in text
-    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| arc")}
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ARC easy ·")}
     assert widths == {5}
 
 

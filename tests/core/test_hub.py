@@ -23,7 +23,7 @@ from core.devices import Device
 from core.downloads import FAILED, FINISHED, INTERRUPTED, PAUSED, RUNNING, Download, Progress
 from core.home import Home
 from core.hub import HubFile, HubTrouble
-from core.models import resolve_model
+from core.model_folders import resolve_model
 from core.upload import upload
 
 WEIGHTS = os.urandom(3_000_000)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from core import events as ev
 from core import library as library_module
 from core import runs
 from core.distill import DistillRecipe
-from core.errors import BadModel
+from core.errors import BadModel, LibraryTrouble
 from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.journal import JournalWriter
-from core.library import FORMAT, Library, LibraryTrouble, RunSummary
-from core.models import expected_tensors, inspect_model
+from core.library import LAYOUT, Library
+from core.models import inspect_model
+from core.run_summary import RunSummary
 from core.runs import RunFolder
+from core.tensors import expected_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG: dict[str, Any] = {"model_type": "llama", "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1}
@@ -442,7 +445,7 @@ def test_the_index_of_a_newer_version_is_left_alone(home: Home, tmp_path: Path) 
     fill(home, tmp_path)
     with sqlite3.connect(home.library) as connection:
         connection.execute("alter table runs rename to runs_as_we_know_them_now")
-        connection.execute(f"pragma user_version = {FORMAT + 1}")
+        connection.execute(f"pragma user_version = {LAYOUT.format + 1}")
     connection.close()
     before = home.library.read_bytes()
     with Library(home) as library:
@@ -459,7 +462,8 @@ def test_an_older_index_is_replaced_in_one_step(home: Home, monkeypatch: pytest.
         connection.execute("create table left_over (something text)")
     connection.close()
     with monkeypatch.context() as patch:
-        patch.setattr(library_module, "_MODEL_COLUMNS", {"path": "no such type"})
+        columns = {**LAYOUT.columns, "models": {"path": "no such type"}}
+        patch.setattr(library_module, "LAYOUT", replace(LAYOUT, columns=columns))
         with pytest.raises(KeyError, match="no such type"):
             Library(home)
     with sqlite3.connect(home.library) as connection:  # nothing half made

@@ -20,8 +20,8 @@ from core.merge.contents import look
 from core.merge.document import ModelRef
 from core.merge.run import MergeRecipe
 from core.merge.tree import Edge, Tree, Undo, survey
-from core.models import expected_tensors
 from core.shapes import count_parameters
+from core.tensors import expected_tensors
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",

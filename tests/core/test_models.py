@@ -13,22 +13,12 @@ from typing import Any
 import pytest
 
 from core.errors import BadModel
-from core.models import (
-    Lineage,
-    LineageTeacher,
-    TokenizerIdentity,
-    entry_of,
-    expected_tensors,
-    inspect_model,
-    name_of,
-    read_header,
-    resolve_model,
-    same_tokenizer,
-    scan_folder,
-    scan_hub_cache,
-    tokenizer_identity,
-)
+from core.model_files import read_header
+from core.model_folders import name_of, resolve_model, scan_folder, scan_hub_cache
+from core.models import Lineage, LineageTeacher, entry_of, inspect_model
 from core.shapes import KNOWN_FAMILIES, count_parameters
+from core.tensors import expected_tensors
+from core.tokenizer import TokenizerIdentity, same_tokenizer, tokenizer_identity
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "models"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared test models are not beside the project")

@@ -25,12 +25,14 @@ from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.journal import JournalWriter
 from core.measure import MeasureRecipe
-from core.models import entry_of, expected_tensors, tokenizer_identity
+from core.models import entry_of
 from core.objectives import OBJECTIVES
 from core.plan import Plan, beside, parse_target, plan, rank_teachers, settle
 from core.runs import new_run
 from core.settle import settle_any
 from core.shapes import config_for, count_parameters, shape_of, validate_cut
+from core.tensors import expected_tensors
+from core.tokenizer import tokenizer_identity
 from core.write import WriteRecipe
 
 CPU = Device("cpu", "a CPU", 16 * 2**30, 8 * 2**30, False, "", cores=4)
@@ -401,6 +403,7 @@ def test_states_of_different_tokenizers_are_not_compared(teacher: Path, foreign:
         ({"chunk_rows": 10**9}, "chunk_rows", "65,536 at most"),
         ({"teacher_weights": (0.5, 0.5)}, "teacher_weights", "2 weights for 1 teachers"),
         ({"teacher_device": "cuda:7"}, "teacher_device", "no cuda:7 on this machine"),
+        ({"measure_every": 9, "measure_skills": 1, "measure_device": "cuda:7"}, "measure_device", "no cuda:7"),
         ({"processes": 2}, "launch", "started by accelerate"),
         (
             {"processes": 2, "launch": "accelerate", "strategy": "fsdp", "source": "on-policy"},

@@ -13,7 +13,7 @@ from core.distill import DistillRecipe
 from core.home import Home
 from core.journal import JournalWriter
 from core.pilot import pilot_recipes
-from core.runs import new_run
+from core.runs import enqueue, new_run
 from core.scores import EVALUATION
 from core.settle import with_absolute_paths
 from core.state import fold
@@ -66,6 +66,9 @@ def test_what_stands_against_measuring_is_said_beside_its_field(story, pairs, tm
     )
     assert "runs programs" in said(recipe(story, measure_every=5, measure_tasks=("humaneval",)))["measure_tasks"]
     assert "measure_tasks" in said(recipe(story, measure_every=5, measure_tasks=("piqa@many",)))
+    (tmp_path / "empty").mkdir()
+    nothing = said(recipe(story, measure_every=5, measure_pairs=str(tmp_path / "empty")))
+    assert "no minimal pairs" in nothing["measure_pairs"]
 
 
 def test_the_steps_that_are_due(story) -> None:
@@ -113,10 +116,13 @@ def test_what_was_measured_is_read_from_the_evaluations_and_its_time_is_a_share(
         journal.append(step(8, 20.0))
         journal.append(ev.StudentMeasured(8, runs[1].id, 1.0))
     history = training.history()
-    assert share_of_time(history) == pytest.approx(4 / 20)
+    assert share_of_time(history) == pytest.approx(4 / 21)  # the last wait came after its step was said
     points = points_of(home, history)
     assert [(point.step, point.run, len(point.scores)) for point in points] == [(4, runs[0].id, 1), (8, runs[1].id, 0)]
     assert points[0].scores[0].value == 0.5
+    assert (points[1].ended, points[1].pending) == (True, False)  # nobody works on it, and nothing came of it
+    enqueue(home, runs[1])
+    assert points_of(home, history)[1].pending
     resumed = [*_events(training), ev.RunStarted("cpu", 2, 0.0, resumed_from=4)]
     assert [point.step for point in fold(resumed).measured] == [4]  # the rest is done again
 

@@ -79,7 +79,8 @@ class StandIn:
             return
         name = Path(command.path).name
         self._templates[command.model] = self.templates.get(name)
-        if name in self.broken:
+        laid = tuple(Path(each).name for each in command.adapters)
+        if {name, *laid} & self.broken:
             self._events.append(
                 chat.Failed(what=f"{name} can't be loaded.", way_out="Choose another one.", model=command.model)
             )
@@ -96,7 +97,7 @@ class StandIn:
                 precision_reason="the CPU",
                 chat_template=self.templates.get(name),
                 framing="begins with <s>",
-                adapters=self.adapters.get(name, ()),
+                adapters=(*self.adapters.get(name, ()), *laid),
             )
         )
 

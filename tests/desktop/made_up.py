@@ -16,8 +16,8 @@ from core import runs
 from core.distill import DistillRecipe
 from core.home import Home
 from core.journal import JournalWriter, read_journal
-from core.models import expected_tensors
 from core.runs import RunFolder
+from core.tensors import expected_tensors
 
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],

@@ -60,9 +60,7 @@ def answer(*, reached: bool = True) -> None:
     def search(text: str = "", **_: Any) -> list[Found]:
         if not reached:
             told = "The Hub at https://huggingface.co can't be reached: Name or service not known."
-            raise HubTrouble(
-                told, "Look at the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT; what was fetched is kept."
-            )
+            raise HubTrouble(told, "Look at HTTPS_PROXY and HF_ENDPOINT.", "network")
         return [each for each in FOUND if text in ("", "them")]
 
     connection.reach = lambda: None
@@ -79,7 +77,7 @@ def lines(home: Home) -> list[Line]:
         Progress("EleutherAI/pythia-410m", FINISHED, 911_000_000, 911_000_000, path="/hub/pythia"),
         Progress(
             "them/gated", FAILED, 0, 16_060_000_000, error="them/gated is gated: its authors want you to accept their conditions first.",
-            way_out="Accept them on its page, then give your token.",
+            way_out="Accept them on its page, then give your token: stillroom models login.", lacks="terms",
         ),
     )  # fmt: skip
     return [Line(Download(folder_of(home, each.name)), each) for each in told]

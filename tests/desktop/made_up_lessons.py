@@ -23,9 +23,9 @@ from core.files import write_json
 from core.home import Home
 from core.journal import JournalWriter
 from core.labels import retag
-from core.models import TokenizerIdentity
 from core.recipe import Recipe
 from core.runs import RunFolder
+from core.tokenizer import TokenizerIdentity
 from core.write import WriteRecipe
 
 

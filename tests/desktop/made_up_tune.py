@@ -13,7 +13,8 @@ from core import runs
 from core.files import write_json
 from core.home import Home
 from core.journal import JournalWriter
-from core.models import inspect_model, tensor_shapes
+from core.model_files import tensor_shapes
+from core.models import inspect_model
 from core.runs import RunFolder
 from core.tune import TuneRecipe
 

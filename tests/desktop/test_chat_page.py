@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from chat_stand_in import TEMPLATE, StandIn
 from made_up import Alive, a_model
+from made_up_tune import an_adapter
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QAbstractButton, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
 import resources
@@ -232,6 +233,68 @@ def test_a_death_of_the_engine_is_said_and_loses_no_word(bench: Bench, engine: t
     assert bench.answer(1, "stories-2M").text.toPlainText() == "answer of stories-2M"
 
 
+def test_while_the_engine_starts_it_says_so_and_then_what_is_waited_for(bench: Bench, engine: type[StandIn]) -> None:
+    engine.loads = False
+    bench.page.opened(models=[next(str(e.path) for e in bench.context.shelf.entries if e.name == "stories-2M")])
+    head = bench.page.heads.heads["stories-2M"]
+    assert "Starting the chat engine" in head.state.text()
+    bench.until(lambda: "weights · 50%" in head.state.text())
+    bench.page.hearing.take([chat.Ready(pid=1)])
+    bench.page.add_model(next(str(e.path) for e in bench.context.shelf.entries if e.name == "stories-0.8M"))
+    assert "before it is loaded" in bench.page.heads.heads["stories-0.8M"].state.text()
+
+
+def test_an_engine_that_is_started_again_by_itself_is_not_offered_to_be(
+    bench: Bench, engine: type[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desktop_app.chat.speech.DIES_AGAIN_S", -1.0)
+    bench.talk_with("stories-2M")
+    engine.loads = False
+    bench.engine().die()
+    bench.until(lambda: bench.page.engine_strip.isVisible())
+    assert "is being started again" in bench.page.engine_strip.words.text()
+    assert not bench.page.engine_strip.act.isVisible()
+
+
+def test_an_answer_is_shown_as_it_was_written_when_its_model_has_left_the_memory(bench: Bench) -> None:
+    bench.talk_with("stories-2M")
+    StandIn.answers, before = staticmethod(lambda column: "one\ntwo"), StandIn.answers
+    try:
+        bench.say("hello")
+    finally:
+        StandIn.answers = before
+    bench.page.give_memory_back()
+    bench.page._show_turns()
+    assert bench.answer(0, "stories-2M").text.toPlainText() == "one\ntwo"
+
+
+def test_each_model_stands_over_its_own_column_in_whatever_order_they_were_chosen(bench: Bench) -> None:
+    bench.talk_with("stories-2M", "stories-0.8M")
+    bench.talk_with("stories-0.8M", "stories-2M")
+    bench.say("hello")
+    heads = sorted(bench.page.heads.heads.values(), key=lambda head: head.x())
+    answers = sorted(bench.turns()[0].answers.items(), key=lambda item: item[1].x())
+    assert [head.column for head in heads] == [column for column, _ in answers] == ["stories-0.8M", "stories-2M"]
+
+
+def test_narrow_heads_keep_their_room_for_names(bench: Bench) -> None:
+    bench.talk_with("stories-2M", "stories-0.8M", "stories-5M")
+    head = bench.page.heads.heads["stories-2M"]
+    assert head.remove.isVisible()
+    bench.click(bench.page.settings_button)
+    bench.until(lambda: head.width() < 208)
+    assert not head.remove.isVisible()
+    assert "Take away" in [action.text() for action in bench.page.heads.menu("stories-2M").actions()]
+
+
+def test_going_back_to_a_branch_shows_the_context_that_it_takes(bench: Bench, engine: type[StandIn]) -> None:
+    bench.talk_with("stories-2M")
+    bench.say("one")
+    bench.page.hearing.members.all[0].used = 99  # as another branch took
+    bench.page._show_turns()
+    assert "16 of 512" in bench.page.heads.heads["stories-2M"].state.text()
+
+
 def test_words_that_could_not_be_kept_go_back_into_the_field(bench: Bench, home: Home) -> None:
     bench.talk_with("stories-2M")
     (home.root / "chats").write_text("in the way")
@@ -277,6 +340,84 @@ def test_a_student_drafts_for_its_teacher_and_says_what_it_brought(bench: Bench,
     assert "1.9 times as fast" in figures
 
 
+@pytest.fixture
+def polite(bench: Bench, tmp_path: Path) -> Path:
+    """An adapter of stories-2M that the shelf knows."""
+    base = next(entry.path for entry in bench.context.shelf.entries if entry.name == "stories-2M")
+    folder = an_adapter(tmp_path / "shelf" / "polite", base)
+    bench.context.shelf.add(folder.parent)
+    bench.until(lambda: bench.context.shelf.entry(folder) is not None)
+    return folder
+
+
+def offered(bench: Bench, column: str) -> QMenu:
+    """The adapters that the menu of a column's head offers."""
+    menu = bench.page.heads.menu(column)
+    return next(action.menu() for action in menu.actions() if action.text() == "Lay an adapter over it")
+
+
+def test_an_adapter_is_laid_over_its_base_and_switched_off_and_on(bench: Bench, polite: Path) -> None:
+    bench.talk_with("stories-2M", "stories-0.8M")
+    other = offered(bench, "stories-0.8M").menuAction()
+    assert not other.isEnabled()
+    assert "made for this model" in other.toolTip()
+    (lay,) = offered(bench, "stories-2M").actions()
+    assert (lay.text(), lay.toolTip()) == ("polite", str(polite))
+    lay.trigger()
+    member = bench.page.members.column("stories-2M")
+    assert member is not None
+    bench.until(lambda: member.adapters == {"polite": 1.0} and member.loaded)
+    loads = [command for command in bench.engine().sent if isinstance(command, chat.Load)]
+    assert [(load.model, load.adapters) for load in loads][-1] == ("stories-2M", (str(polite),))
+    assert len(loads) == 3  # the other model stays as it is
+    assert not offered(bench, "stories-2M").menuAction().isEnabled()  # it lies there already
+    menu = bench.page.heads.menu("stories-2M")
+    switch = next(action for action in menu.actions() if action.text() == "Adapter polite")
+    assert switch.isChecked()
+    switch.trigger()
+    bench.say("hello")
+    given = {column.id: column.adapters for column in bench.engine().spoken()[-1].columns}
+    assert given["stories-2M"] == {"polite": 0.0}
+
+
+def test_an_adapter_that_does_not_fit_is_taken_off_and_the_model_talks_without_it(
+    bench: Bench, polite: Path, engine: type[StandIn]
+) -> None:
+    engine.broken = frozenset({"polite"})
+    bench.talk_with("stories-2M")
+    offered(bench, "stories-2M").actions()[0].trigger()
+    member = bench.page.members.column("stories-2M")
+    assert member is not None
+    bench.until(lambda: any("can't be loaded" in one.text for one in bench.said))
+    assert not member.loaded
+    assert "loaded when you say something" in bench.page.heads.heads["stories-2M"].state.text()
+    bench.say("hello")
+    assert bench.answer(0, "stories-2M").text.toPlainText() == "answer of stories-2M"
+    loads = [command for command in bench.engine().sent if isinstance(command, chat.Load)]
+    assert loads[-1].adapters == ()
+    assert len(offered(bench, "stories-2M").actions()) == 1  # it can be tried again
+
+
+def test_no_adapter_is_laid_while_answers_are_written(bench: Bench, polite: Path, engine: type[StandIn]) -> None:
+    engine.holds = True
+    bench.talk_with("stories-2M")
+    bench.type("hello")
+    bench.until(lambda: bench.page._writing())
+    offered(bench, "stories-2M").actions()[0].trigger()
+    assert "Wait for the answers" in bench.said[-1].text
+    assert all(not load.adapters for load in bench.engine().sent if isinstance(load, chat.Load))
+    bench.page.speech.halt()
+    bench.until(bench.quiet)
+
+
+def test_the_models_that_talk_are_compared_with_one_press(bench: Bench) -> None:
+    bench.talk_with("stories-2M", "stories-0.8M")
+    menu = bench.page.heads.menu("stories-2M")
+    next(action for action in menu.actions() if action.text() == "Compare these models").trigger()
+    assert bench.wishes[-1].page == "compare"
+    assert [Path(folder).name for folder in bench.wishes[-1].what["models"]] == ["stories-2M", "stories-0.8M"]
+
+
 def test_an_adapter_can_be_switched_off_from_the_models_menu(bench: Bench, engine: type[StandIn]) -> None:
     engine.adapters = {"stories-2M": ("polite",)}
     bench.talk_with("stories-2M")
@@ -306,6 +447,7 @@ def test_a_blind_vote_hides_names_is_counted_and_shows_them(bench: Bench, home: 
     bench.until(lambda: "stories-0.8M: 1 won" in bench.page.voting.strip.words.text())
     bench.click(bench.page.voting.strip.act)
     assert bench.page.heads.heads["stories-2M"].name.whole() == "stories-2M"
+    assert list(bench.turns()[0].answers) == ["stories-2M", "stories-0.8M"]  # each under its name again
 
 
 def test_conversations_are_found_opened_exported_and_taken_away_with_undo(bench: Bench, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from looking import cut_off, nameless, unreachable
 from made_up import a_model
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from core import runs
@@ -19,6 +19,7 @@ from core.evaluate import EvaluateRecipe
 from core.home import Home
 from core.runs import RunFolder
 from core.state import History, State
+from desktop_app import theme
 from desktop_app.compare.page import ComparePage
 from desktop_app.compare.pick_list import PickDialog
 from desktop_app.context import Context, Message, Wish
@@ -84,10 +85,10 @@ def family(tmp_path: Path, home: Home) -> tuple[Path, Path]:
 def test_figures_stand_side_by_side_with_errors_and_the_best_in_bold(bench: Bench, family: tuple[Path, Path]) -> None:
     bench.open(*family)
     cells = bench.cells()
-    assert cells["ARC easy · acc"] == ["0.610 ± 0.021", "0.500 ± 0.021"]
-    assert cells["BoolQ · acc"] == ["0.580 ± 0.021", "–"]
+    assert cells["ARC easy"] == ["0.610 ± 0.021", "0.500 ± 0.021"]
+    assert cells["BoolQ"] == ["0.580 ± 0.021", "–"]
     table = bench.page.scores.table
-    row = next(at for at in range(table.order.rowCount()) if table.order.index(at, 0).data() == "PIQA · acc")
+    row = next(at for at in range(table.order.rowCount()) if table.order.index(at, 0).data() == "PIQA")
     bold = [table.order.index(row, at).data(Qt.ItemDataRole.FontRole).bold() for at in (1, 2)]
     assert bold == [False, True]
     assert [axis.title for axis in bench.page.scores.radar.axes] == ["ARC easy", "PIQA", "BoolQ"]
@@ -97,9 +98,9 @@ def test_the_table_sorts_by_a_model_and_by_the_spread(bench: Bench, family: tupl
     bench.open(*family)
     table = bench.page.scores.table
     table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-    assert list(bench.cells()) == ["PIQA · acc", "ARC easy · acc", "BoolQ · acc"]
+    assert list(bench.cells()) == ["PIQA", "ARC easy", "BoolQ"]
     table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
-    assert next(iter(bench.cells())) == "ARC easy · acc"
+    assert next(iter(bench.cells())) == "ARC easy"
 
 
 def test_retention_is_the_share_of_the_reference(bench: Bench, family: tuple[Path, Path]) -> None:
@@ -116,7 +117,7 @@ def test_a_chip_hides_its_model_and_takes_it_away(bench: Bench, family: tuple[Pa
     chip = bench.page.chips.chips[str(family[0])]
     bench.click(chip.name)
     assert [line.name for line in bench.page.scores.radar.lines] == ["student"]
-    assert "ARC easy · acc" in bench.cells()  # the table keeps it
+    assert "ARC easy" in bench.cells()  # the table keeps it
     bench.click(chip.remove)
     bench.until(lambda: len(bench.page._seen.comparison.entries) == 1)  # type: ignore[union-attr]
     assert bench.page.scores.radar.lines[0].number == 1  # it keeps its mark and colour
@@ -154,7 +155,7 @@ def test_figures_grow_while_an_evaluation_goes_on(bench: Bench, family: tuple[Pa
         going.come("boolq", 0.44)
         bench.until(lambda: bench.page.scores.radar.lines[1].spokes[2].radius == pytest.approx(0.44), 20)
         assert bench.page.scores.radar.lines[1].new == {2}
-        assert bench.cells()["BoolQ · acc"][1] == "0.440 ± 0.021 …"
+        assert bench.cells()["BoolQ"][1] == "0.440 ± 0.021 …"
         assert "being evaluated" in bench.page.chips.chips[str(family[1])].name.toolTip()
     finally:
         going.release()
@@ -195,6 +196,22 @@ def test_only_the_settings_that_differ_are_shown(bench: Bench, fake_run: Callabl
     table = bench.page.settings.table
     assert [table.item(row, 0).text() for row in range(table.rowCount())] == ["Seed"]
     assert [table.item(0, at).text() for at in (1, 2)] == ["1", "2"]
+
+
+def test_the_desktop_turns_dark_while_samples_are_in_sight(
+    bench: Bench, fake_run: Callable[..., RunFolder], home: Home, qapp: QApplication
+) -> None:
+    run = fake_run(home, name="with samples")
+    bench.page.opened(runs=[run.id])
+    bench.until(lambda: bench.page._seen is not None)
+    bench.page.tabs.setCurrentWidget(bench.page.samples)
+    try:
+        theme.apply(qapp, "dark")
+        bench.qtbot.wait(50)
+        texts = [label.text() for label in bench.page.samples.findChildren(QLabel)]
+        assert any("fox called Mina" in text for text in texts)
+    finally:
+        theme.apply(qapp, "light")
 
 
 def test_a_control_run_is_the_same_student_without_a_teacher(
@@ -243,6 +260,25 @@ def test_an_evaluation_is_asked_for_and_programs_take_consent(
     assert [(recipe.run_code, recipe.limit) for recipe in queued if isinstance(recipe, EvaluateRecipe)] == 2 * [
         (True, 20)
     ]
+
+
+def test_the_student_of_a_run_and_a_folder_on_no_shelf_stay_ticked(
+    bench: Bench, fake_run: Callable[..., RunFolder], home: Home, tmp_path: Path
+) -> None:
+    student, elsewhere = fake_run(home, name="made here").artifacts / "student", a_model(tmp_path / "elsewhere")
+    bench.context.live.start()
+    bench.until(lambda: any(row.model for row in bench.context.live.rows))
+    bench.page.opened(evaluate=[str(student)])
+    dialog = bench.page.findChild(EvaluateDialog)
+    assert dialog is not None
+    bench.until(lambda: dialog.subjects.words() == [str(student)])
+    dialog.reject()
+    bench.page.opened(models=[str(student), str(elsewhere)])
+    bench.page.ask_more()
+    picking = bench.page.findChild(PickDialog)
+    assert picking is not None
+    bench.click(picking.take)
+    bench.until(lambda: set(bench.page.words()) == {str(student), str(elsewhere)})
 
 
 def test_a_wrong_task_or_folder_is_named_at_its_field(bench: Bench, family: tuple[Path, Path]) -> None:

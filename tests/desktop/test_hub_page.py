@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from core import downloads
-from core.downloads import PAUSED, RUNNING
+from core.downloads import PAUSED, RUNNING, Download
 from core.home import Home
 from desktop_app.context import Context, Message, Wish
 from desktop_app.hub import connection
@@ -157,6 +157,7 @@ def test_without_a_network_the_trouble_is_said_and_the_catalogue_stays(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     bench.search("pythia")
     assert "can't be reached" in bench.page.notice.text()
+    assert "a mirror is set in Settings" in bench.page.notice.text()
     assert bench.page.again.isVisible()
     assert bench.names()
     assert all("pythia" in name for name in bench.names())
@@ -248,6 +249,26 @@ def test_a_gated_model_asks_for_a_token_and_keeps_it_in_the_keyring(hub: Any, be
     bench.click(dialog.keep)
     bench.until(lambda: ring.kept != {})
     assert list(ring.kept.values()) == ["hf_right"]
+
+
+def test_a_download_that_lacks_a_token_takes_one_in_its_line_and_goes_on(
+    hub: Any, bench: Bench, ring: Ring, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed: list[str] = []
+    monkeypatch.setattr(Download, "resume", lambda one: resumed.append(one.name))
+    download = Download(downloads.folder_of(home, "them/gated"))
+    downloads.prepare(download, "them/gated")
+    downloads.fetch(download)
+    bench.page.downloads.look()
+    bench.until(lambda: "them/gated" in bench.page.downloads.lines)
+    line = bench.page.downloads.lines["them/gated"]
+    assert line.state.text().endswith("Open its page and accept them there, then give a token here.")
+    bench.click(line.token)
+    dialog = bench.page.findChild(TokenDialog)
+    assert dialog is not None
+    bench.qtbot.keyClicks(dialog.token, "hf_right")
+    bench.click(dialog.keep)
+    bench.until(lambda: resumed == ["them/gated"])
 
 
 def test_the_settings_say_where_a_token_is_and_judge_a_mirror(ring: Ring, context: Context, qtbot: QtBot) -> None:

@@ -16,6 +16,7 @@ from core.home import Home
 from core.runs import RunFolder
 from core.state import State
 from desktop_app import theme
+from desktop_app.compare.page import ComparePage
 from desktop_app.context import Wish
 from desktop_app.plan.page import PlanPage
 from desktop_app.runs.page import RunsPage
@@ -79,6 +80,35 @@ def test_from_a_recipe_over_the_button_to_a_finished_student(
     qtbot.waitUntil(lambda: window.context.shelf.entry(student) is not None, timeout=10_000)
     window.open(Wish("plan", {"teacher": student}))
     qtbot.waitUntil(lambda: plan.draft().teacher == str(student), timeout=10_000)
+
+
+def test_a_student_is_measured_as_it_goes_and_the_comparison_follows(
+    open_window: Callable[[], Window], qtbot: QtBot, home: Home, tmp_path: Path
+) -> None:
+    from tests.engine.tiny import tiny_recipe, write_data, write_teacher
+
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"sentence_good": "The dog sings.", "sentence_bad": "The dog sing."}\n' * 3)
+    recipe = tiny_recipe(write_teacher(tmp_path / "teacher"), write_data(tmp_path / "stories.txt"))
+    window = open_window()
+    window.open(Wish("plan", {"recipe": recipe}))
+    plan = window.page()
+    assert isinstance(plan, PlanPage)
+    qtbot.waitUntil(lambda: plan.start.isEnabled() and plan.start.text().startswith("Distill"), timeout=20_000)
+    plan.form.go_to("measure_every")
+    for name, text in (("measure_every", "10"), ("measure_pairs", str(pairs))):
+        qtbot.keyClicks(plan.form.fields()[name].widget, text)
+    qtbot.waitUntil(lambda: plan.start.isEnabled() and plan.start.text().startswith("Distill"), timeout=20_000)
+    qtbot.mouseClick(plan.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: isinstance(window.page(), RunsPage), timeout=20_000)
+    card = window.page().detail.overview.measured  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: "first time at step 10" in card.line.text(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: "2 times, last at step 12" in card.line.text(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(card.rows) and card.rows[0].change.text() != "", timeout=10_000)
+    qtbot.mouseClick(card.compare, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: isinstance(window.page(), ComparePage), timeout=10_000)
+    table = window.page().scores.table.figures  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: any(column[0] == "minimal_pairs" for column in table.columns), timeout=20_000)
 
 
 def test_the_sample_starts_from_the_welcome_page_and_survives_the_window(

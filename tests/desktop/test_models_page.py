@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_up import Alive, a_model
+from made_up_tune import an_adapter
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QLabel, QPushButton
@@ -144,6 +145,29 @@ def test_a_model_is_used_as_teacher_or_student(bench: Bench) -> None:
         ("plan", {"teacher": SAMPLE / "stories-2M"}),
         ("plan", {"student": SAMPLE / "stories-2M"}),
     ]
+
+
+def test_a_model_is_evaluated_and_compared_and_an_adapter_where_its_base_is(
+    shelf: Path, bench: Bench, tmp_path: Path
+) -> None:
+    base, orphan = shelf / "good", tmp_path / "shelf" / "orphan"
+    fitting = an_adapter(shelf / "polite", base)
+    an_adapter(orphan, base, fingerprint="0" * 16)
+    bench.context.shelf.refresh()
+    bench.until(lambda: bench.context.shelf.entry(orphan) is not None)
+    for model in (base, fitting):
+        bench.pick(model)
+        for text, what in (("Evaluate…", "evaluate"), ("Compare", "models")):
+            bench.click(bench.button(text))
+            assert (bench.wishes[-1].page, bench.wishes[-1].what) == ("compare", {what: [str(model)]})
+    bench.wishes.clear()
+    for refused, why in ((orphan, "not those that orphan was trained on"), (shelf / "torn", "can't be used")):
+        bench.page.pick(refused)
+        bench.until(lambda why=why: why in bench.button("Evaluate…").toolTip())
+        for text in ("Evaluate…", "Compare"):
+            assert not bench.button(text).isEnabled()
+            assert why in bench.button(text).toolTip()
+    assert bench.wishes == []
 
 
 def test_copy_path_puts_the_path_on_the_clipboard(bench: Bench) -> None:

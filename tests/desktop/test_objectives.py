@@ -20,10 +20,10 @@ from core.chain import ChainRecipe
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.home import Home
-from core.models import tokenizer_identity
 from core.objectives import OBJECTIVES
 from core.options import Choice
 from core.pilot import pilot_tokens, pilots
+from core.tokenizer import tokenizer_identity
 from desktop_app import theme
 from desktop_app.context import Context, Wish
 from desktop_app.forms import Option, Options, Ticks
@@ -80,7 +80,7 @@ def page(qtbot: QtBot, shared: PlanPage, stories: Path) -> PlanPage:
 
 def settled(page: PlanPage) -> bool:
     planned = page._planned
-    thinks = page._pause.isActive() or page._dimming.isActive() or page._dim.isEnabled()
+    thinks = page._pause.isActive() or page._dimming.isActive() or page._dimmed()
     waits = thinks or page._showing.isActive() or bool(page._to_show)
     return page.context.shelf.loaded and planned is not None and planned.draft == page.draft() and not waits
 

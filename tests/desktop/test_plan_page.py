@@ -16,7 +16,7 @@ import shiboken6
 from made_up import a_model
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 from pytestqt.qtbot import QtBot
 
 import resources.sample
@@ -28,7 +28,7 @@ from core.home import Home
 from core.journal import JournalWriter
 from core.library import Library
 from core.measure import measurement
-from core.models import read_config
+from core.model_files import read_config
 from core.plan import editable_units, next_shape, parse_target, plan, restate, settle
 from core.recipe import read_recipe
 from core.shapes import shape_of, validate_cut
@@ -111,7 +111,7 @@ def own_page(qtbot: QtBot, dressed: None, home: Home) -> Iterator[PlanPage]:
 def settled(page: PlanPage) -> bool:
     """The plan on screen is of what the form says."""
     planned = page._planned
-    thinks = page._pause.isActive() or page._dimming.isActive() or page._dim.isEnabled()
+    thinks = page._pause.isActive() or page._dimming.isActive() or page._dimmed()
     waits = thinks or page._showing.isActive() or bool(page._to_show)
     return page.context.shelf.loaded and planned is not None and planned.draft == page.draft() and not waits
 
@@ -316,6 +316,67 @@ def test_more_settings_show_the_default_with_its_reason_and_refuse_nonsense(qtbo
     assert page.draft().more == {}
 
 
+def test_measuring_as_it_goes_says_beside_each_field_what_is_wrong(
+    qtbot: QtBot, page: PlanPage, stories: Path, tmp_path: Path
+) -> None:
+    ready(qtbot, page, stories)
+    page.form.more_settings.open()
+    qtbot.waitUntil(lambda: "measure_shots" in page.form.fields(), timeout=WAIT_MS)
+    fields = page.form.fields()
+
+    def problem(name: str, words: str) -> bool:
+        told = {each: field.problem.text() for each, field in fields.items() if field.problem.text()}
+        return told.keys() == {name} and words in told[name]
+
+    type_into(qtbot, page, fields["measure_every"].widget, "20")
+    assert problem("measure_tasks", "Name what is measured")
+    assert page.start.text() == "Mend 1 problem first"
+    type_into(qtbot, page, fields["measure_tasks"].widget, "humaneval")
+    assert problem("measure_tasks", "runs programs that the model writes")
+    type_into(qtbot, page, fields["measure_tasks"].widget, "arc_easy, piqa")
+    assert page.draft().more["measure_tasks"] == ("arc_easy", "piqa")
+    type_into(qtbot, page, fields["measure_files"].widget, str(tmp_path / "gone"))
+    assert problem("measure_files", "There is no folder")
+    type_into(qtbot, page, fields["measure_files"].widget, str(tmp_path))
+    type_into(qtbot, page, fields["measure_device"].widget, "cuda:7")
+    assert problem("measure_device", "no cuda:7 on this machine")
+    type_into(qtbot, page, fields["measure_device"].widget, "cpu")
+    assert "Distill" in page.start.text()
+    fields["measure_every"].widget.clear()  # type: ignore[attr-defined]
+    fields["measure_every"].widget.textEdited.emit("")  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: settled(page), timeout=WAIT_MS)
+    assert problem("measure_every", "Say every how many steps")
+
+
+def test_what_is_wrong_under_more_settings_is_said_there_once_they_are_opened(
+    qtbot: QtBot, own_page: PlanPage, stories: Path
+) -> None:
+    ready(qtbot, own_page, stories)
+    own_page.set_draft(own_page.draft().changed({"measure_every": 20, "measure_pairs": "/nowhere/blimp"}))
+    qtbot.waitUntil(lambda: settled(own_page), timeout=WAIT_MS)
+    assert "/nowhere/blimp" in own_page.notice.text()
+    own_page.form.more_settings.button.click()
+    qtbot.waitUntil(lambda: "measure_pairs" in own_page.form.fields(), timeout=WAIT_MS)
+    assert "/nowhere/blimp" in own_page.form.fields()["measure_pairs"].problem.text()
+    qtbot.waitUntil(lambda: not own_page.notice.text(), timeout=WAIT_MS)
+
+
+def test_files_to_measure_with_are_chosen_with_a_dialog(
+    qtbot: QtBot, page: PlanPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.form.more_settings.open()
+    qtbot.waitUntil(lambda: "measure_shots" in page.form.fields(), timeout=WAIT_MS)
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.touch()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(pairs), ""))
+    for name, chosen in (("measure_files", tmp_path), ("measure_pairs", pairs)):
+        (choose,) = page.form.fields()[name].findChildren(QToolButton)
+        click(qtbot, page, choose)
+        assert page.draft().more[name] == str(chosen)
+        assert page.form.fields()[name].widget.text() == str(chosen)  # type: ignore[attr-defined]
+
+
 # --- what is dropped --------------------------------------------------------------------------------------------------
 
 
@@ -503,16 +564,20 @@ def test_a_start_that_fails_keeps_the_form_and_says_where(qtbot: QtBot, page: Pl
 # --- recipes and drafts -----------------------------------------------------------------------------------------------
 
 
-def test_a_saved_recipe_opens_as_it_was(qtbot: QtBot, page: PlanPage, stories: Path, tmp_path: Path) -> None:
+def test_a_saved_recipe_opens_as_it_was(
+    qtbot: QtBot, page: PlanPage, stories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = said(page.context)
     ready(qtbot, page, stories)
     file = tmp_path / "night.json"
-    page._save(file, 100_000)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(file), ""))
+    page.ask_where_to_save()
     qtbot.waitUntil(lambda: bool(heard), timeout=WAIT_MS)
     assert heard[0].level == "good"
     kept = read_recipe(file)
+    assert isinstance(kept, DistillRecipe)
     drop(page, file)
-    qtbot.waitUntil(lambda: page.draft().tokens == 100_000 and settled(page), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.draft().tokens == kept.tokens and settled(page), timeout=WAIT_MS)
     assert page.draft().recipe(1) == kept
     assert not page.form.student.shape.back.isVisible()
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from core import runs, trash
-from core.library import RunSummary
+from core.run_summary import RunSummary
 from core.runs import RunFolder
 from desktop_app.context import Context, Message, Wish
 from desktop_app.runs.dialogs import TagsDialog

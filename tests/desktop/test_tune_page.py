@@ -504,8 +504,8 @@ def test_adapters_are_stacked_weighted_and_merged_into_their_base(
     assert not dialog.merge.isEnabled()
     scale.selectAll()
     qtbot.keyClicks(scale, "0.5")
-    dialog.out.setText("")
-    qtbot.keyClicks(dialog.out, str(tmp_path / "merged"))
+    dialog.out_field.edit.setText("")
+    qtbot.keyClicks(dialog.out_field.edit, str(tmp_path / "merged"))
     qtbot.waitUntil(dialog.merge.isEnabled, timeout=WAIT_MS)
     assert nameless(dialog) == []
     qtbot.mouseClick(dialog.merge, Qt.MouseButton.LeftButton)

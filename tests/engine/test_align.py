@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.engine.align import Spans, Spelling, encode, groups, read_back, shared_entries
 from core.errors import BadModel
-from core.models import same_tokenizer, tokenizer_identity
+from core.tokenizer import same_tokenizer, tokenizer_identity
 
 SHARED = REPOSITORY.parent / "shared" / "models"
 ODD = [

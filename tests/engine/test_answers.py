@@ -21,11 +21,14 @@ from hypothesis import strategies as st
 from tiny import (
     ENTRIES,
     REPOSITORY,
+    curve_of,
     engine_environment,
     events_of,
+    finished,
     history_of,
     load,
     tiny_model,
+    tiny_recipe,
     write_data,
     write_tokenizer,
 )
@@ -84,7 +87,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, teacher: Path, few: Path) -> 
 
 
 def corpus_of(run: RunFolder):
-    return load_corpus(run.path / "tokens", "train")
+    """All of the text: a distillation with another seed trains on what this one's holds out."""
+    return load_corpus(run.path / "tokens", "train").followed_by(load_corpus(run.path / "tokens", "held-out"))
 
 
 @functools.lru_cache(4)
@@ -293,6 +297,18 @@ def test_a_cache_made_before_is_found_again(home: Home, made: tuple[RunFolder, P
         choice.reason for run in (first, second) for choice in events_of(run, ev.ChoiceMade) if choice.name == "cache"
     ]
     assert reasons == ["nobody had kept these answers", "these answers were kept before"]
+
+
+def test_a_cache_of_all_the_text_serves_every_seed(home: Home, teacher: Path, few: Path) -> None:
+    first = finished(home, tiny_recipe(teacher, few, source="cache", top_k=20, tokens=1000))
+    again = finished(home, tiny_recipe(teacher, few, source="cache", top_k=20, tokens=1000, seed=1))
+    said = [history_of(run).choices["cache"] for run in (first, again)]
+    assert [choice.reason for choice in said] == ["nobody had kept these answers", "these answers were kept before"]
+    assert said[0].value == said[1].value
+    assert curve_of(first) != curve_of(again)
+    named = tiny_recipe(teacher, few, source="cache", cache=said[0].value, top_k=20, tokens=1000, seed=2)
+    assert named.problems() == []
+    finished(home, named)
 
 
 def test_a_teacher_that_gives_nan_is_refused_with_the_document(home: Home, few: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from core.engine.exporting.gguf_file import Manners, read_manners, rotation_fact
 from core.engine.exporting.runtimes import Transformers, has_llama_cpp, llama_cpp_of, load_gguf
 from core.engine.exporting.vocabulary import SPLITS, encoder, prove, read_vocabulary, vocabulary_of
 from core.errors import BadModel
-from core.models import read_config
+from core.model_files import read_config
 from core.shapes import shape_of
 
 SAMPLE = REPOSITORY / "resources" / "sample" / "stories-0.8M"

@@ -8,7 +8,7 @@ from tiny import tiny_recipe
 from core.engine.__main__ import FINISHED, work
 from core.estimate import Size, estimate
 from core.measure import STEPS, measurement
-from core.models import read_config
+from core.model_files import read_config
 from core.plan import settle
 from core.runs import new_run
 

@@ -143,8 +143,9 @@ def test_what_is_refused_is_told_as_openai_tells_it(client: Any, serving: Servin
         ({"messages": [{"role": "user", "content": "a " * 9000}]}, "context of 4096"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "image_url"),
     ):
-        with pytest.raises(openai.BadRequestError, match=named):
+        with pytest.raises(openai.BadRequestError, match=named) as told:
             chat(**changes)
+        assert (told.value.code == "context_length_exceeded") is (named == "context of 4096")
         with pytest.raises(openai.BadRequestError, match=named):
             chat(**changes, stream=True)
     with pytest.raises(openai.AuthenticationError, match="key"):

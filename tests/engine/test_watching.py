@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tiny import assert_same_curve, events_of, forked_engine, history_of, new_tiny_run, tiny_recipe
+from tuned import new_tuning, tune_recipe, write_chats
 
 from core import compare, runner, runs
 from core import events as ev
@@ -196,3 +197,16 @@ def test_an_evaluation_sees_the_world_as_it_was_before_this_engine_hid_devices(h
     monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", "GPU-1")
     watching._start(RunFolder(tmp_path), "cuda:1")
     assert seen == {"CUDA_VISIBLE_DEVICES": "0,1", "A": "b"}
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_tuning_is_measured_too(home, teacher, pairs, tmp_path, quick, method):
+    chats = write_chats(tmp_path / "chats.jsonl")
+    recipe = tune_recipe(teacher, chats, method=method, measure_every=3, measure_pairs=str(pairs))
+    run = new_tuning(home, recipe)
+    assert work(run, "cpu") == FINISHED, history_of(run).failure
+    said = [notice.text for notice in events_of(run, ev.NoticeRaised)]
+    assert not [text for text in said if "measured" in text or "did not finish" in text]
+    points = points_of(home, history_of(run))
+    assert [(point.step, len(point.scores)) for point in points] == [(3, 1), (6, 1)]
+    assert not list((home.root / BORROWED).iterdir())

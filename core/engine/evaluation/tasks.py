@@ -22,7 +22,7 @@ from core.benchmark_files import Found, find
 from core.errors import BadData, BadRecipe, Trouble
 from core.files import read_json, write_json, write_text
 from core.home import Home
-from core.models import hub_cache
+from core.model_folders import hub_cache
 
 _LINE = re.compile(r"""^["']?(task|group|tag|include)["']?:[ \t]*(.*?)[ \t]*(?:#.*)?$""", re.MULTILINE)
 _ITEM = re.compile(r"""^[ \t]*-[ \t]*["']?([\w.\-]+)["']?[ \t]*(?:#.*)?$""")

@@ -217,7 +217,7 @@ def compare_scores(
     if not change <= allowed:
         raise ExportFailed(
             f"The export's perplexity is {after:.3f}, the original's {before:.3f}: {change:+.1%}, where {weight_type} may cost {allowed:.1%}.",
-            "Nothing was kept. Choose a type of more bits, or allow more with --most-loss.",
+            "Nothing was kept. Choose a type of more bits; in a terminal --most-loss allows more.",
         )
     return {
         "perplexity": {"original": before, "exported": after, "change": change},

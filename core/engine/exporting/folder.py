@@ -16,7 +16,8 @@ from core import __version__
 from core.engine.exporting.gguf_file import LARGEST_F16, Manners
 from core.errors import BadModel
 from core.files import read_json, write_json
-from core.models import LINEAGE_FILE, name_of
+from core.model_folders import name_of
+from core.models import LINEAGE_FILE
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 GROUPS = (32, 16, 8)  # weights of a row that share a scale, in int4

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from core.engine.exporting.vocabulary import Vocabulary, add_vocabulary
 from core.errors import BadModel
 from core.files import read_json
-from core.models import read_config
+from core.model_files import read_config
 from core.shapes import Shape, shape_of
 
 TYPES = {

@@ -6,7 +6,7 @@ that of the result; nothing is changed in place. `Unmergeable` says why tensors 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,13 +33,8 @@ def merge_tensors(
     """
     arithmetic = arithmetic or arithmetic_for(tensors)
     types: dict[str, Any] = {"arithmetic": arithmetic, "stored": stored or arithmetic}
-    if method == "passthrough":
-        return averages.passthrough(tensors[0], scale=each[0].get("scale"), **types)
-    if method == "linear":
-        weights = [float(own["weight"]) for own in each]
-        return averages.linear(tensors, weight=weights, normalize=shared["normalize"], **types)
-    if method == "karcher":
-        return spheres.karcher(tensors, max_iter=shared["max_iter"], tol=shared["tol"], **types)
+    if method in ("passthrough", "linear", "karcher"):
+        return _of_equals(method, tensors, shared, each, types)
     origin = None if base is None else tensors[base]
     tuned = [tensor for place, tensor in enumerate(tensors) if place != base]
     own = [parameters for place, parameters in enumerate(each) if place != base]
@@ -47,25 +42,11 @@ def merge_tensors(
     def column(name: str) -> list[float]:
         return [float(parameters[name]) for parameters in own]
 
-    if method == "nuslerp":
-        flatten, row_wise = shared["nuslerp_flatten"], shared["nuslerp_row_wise"]
-        return spheres.nuslerp(tuned, weight=column("weight"), base=origin, flatten=flatten, row_wise=row_wise, **types)
-    if method == "multislerp":
-        options = {name: shared[name] for name in ("normalize_weights", "eps")}
-        return spheres.multislerp(tuned, weight=column("weight"), base=origin, **options, **types)
+    if method in ("nuslerp", "multislerp"):
+        return _on_spheres(method, origin, tuned, column("weight"), shared, types)
     assert origin is not None, f"{method} needs a base"
-    if method in ("slerp", "nearswap"):
-        function = spheres.slerp if method == "slerp" else pairs.nearswap
-        return function(origin, tuned[0], t=shared["t"], **types)
-    if method == "arcee_fusion":
-        return pairs.arcee_fusion(origin, tuned[0], **types)
-    if method == "model_stock":
-        return pairs.model_stock(origin, tuned, filter_wise=shared["filter_wise"], **types)
-    if method == "sce":
-        options = {name: shared[name] for name in ("select_topk", "sce_reading")}
-        return task_vectors.sce(origin, tuned, **options, **types)
-    if method in ("ram", "ramplus_tl"):
-        return task_vectors.ram(origin, tuned, **shared, **types)
+    if method in _FROM_BASE:
+        return _FROM_BASE[method](origin, tuned, shared, types)
     options = {name: shared[name] for name in ("normalize", "rescale", "rescale_by") if name in shared}
     options |= {"weight": column("weight"), "density": column("density"), "lambda_": shared["lambda"], **types}
     match method:
@@ -83,3 +64,52 @@ def merge_tensors(
             elect = method == "breadcrumbs_ties"
             return task_vectors.breadcrumbs(origin, tuned, gamma=column("gamma"), elect=elect, **options)
     raise ValueError(f"no method {method}")
+
+
+def _of_equals(
+    method: str,
+    tensors: Sequence[torch.Tensor],
+    shared: Mapping[str, Any],
+    each: Sequence[Mapping[str, Any]],
+    types: dict[str, Any],
+) -> torch.Tensor:
+    """Methods that know no base: it is an input as the others are."""
+    if method == "passthrough":
+        return averages.passthrough(tensors[0], scale=each[0].get("scale"), **types)
+    if method == "linear":
+        weights = [float(own["weight"]) for own in each]
+        return averages.linear(tensors, weight=weights, normalize=shared["normalize"], **types)
+    return spheres.karcher(tensors, max_iter=shared["max_iter"], tol=shared["tol"], **types)
+
+
+def _on_spheres(
+    method: str,
+    origin: torch.Tensor | None,
+    tuned: list[torch.Tensor],
+    weights: list[float],
+    shared: Mapping[str, Any],
+    types: dict[str, Any],
+) -> torch.Tensor:
+    """Methods that can do without a base: with one they turn the changes, else the tensors themselves."""
+    if method == "nuslerp":
+        flatten, row_wise = shared["nuslerp_flatten"], shared["nuslerp_row_wise"]
+        return spheres.nuslerp(tuned, weight=weights, base=origin, flatten=flatten, row_wise=row_wise, **types)
+    options = {name: shared[name] for name in ("normalize_weights", "eps")}
+    return spheres.multislerp(tuned, weight=weights, base=origin, **options, **types)
+
+
+FromBase = Callable[[torch.Tensor, list[torch.Tensor], Mapping[str, Any], dict[str, Any]], torch.Tensor]
+
+_FROM_BASE: dict[str, FromBase] = {  # methods without parameters of each input: (base, tuned, shared parameters, types)
+    "slerp": lambda base, tuned, shared, types: spheres.slerp(base, tuned[0], t=shared["t"], **types),
+    "nearswap": lambda base, tuned, shared, types: pairs.nearswap(base, tuned[0], t=shared["t"], **types),
+    "arcee_fusion": lambda base, tuned, shared, types: pairs.arcee_fusion(base, tuned[0], **types),
+    "model_stock": lambda base, tuned, shared, types: pairs.model_stock(
+        base, tuned, filter_wise=shared["filter_wise"], **types
+    ),
+    "sce": lambda base, tuned, shared, types: task_vectors.sce(
+        base, tuned, select_topk=shared["select_topk"], sce_reading=shared["sce_reading"], **types
+    ),
+    "ram": lambda base, tuned, shared, types: task_vectors.ram(base, tuned, **shared, **types),
+    "ramplus_tl": lambda base, tuned, shared, types: task_vectors.ram(base, tuned, **shared, **types),
+}
