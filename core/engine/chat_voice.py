@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +169,14 @@ class Voice:
                 f"The adapter {folder} can't be laid over {self.folder.name}: {str(error)[:300]}.",
                 "Choose the model that it was made for.",
             ) from error
-        self.adapters[folder.name] = name
+        self.adapters[self._own_name(name_of(folder))] = name
         self.model = self._peft.get_base_model().eval().requires_grad_(False)
         self._state = ()
+
+    def _own_name(self, name: str) -> str:
+        """What an adapter is called: two of one name are told apart."""
+        names = (name if number == 1 else f"{name} ({number})" for number in count(1))
+        return next(each for each in names if each not in self.adapters)
 
     def adapter_state(self, wanted: Mapping[str, float] | None) -> AdapterState:
         """The scale of each adapter, 1 where nothing is said; ChatTrouble for one that is not there."""

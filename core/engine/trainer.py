@@ -23,7 +23,7 @@ from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.failures import is_out_of_memory
 from core.engine.lesson import SUMS, Batch, Lesson
-from core.engine.session import Session
+from core.engine.session import Session, StopRequested
 from core.engine.text import Blocks, collate
 from core.engine.watching import Watcher
 from core.errors import Trouble
@@ -100,14 +100,16 @@ class DistillTrainer(Trainer):
         """Train from the beginning, or from a checkpoint; that is measured now if the run was killed before it could be."""
         if checkpoint is not None:
             self._take_up(read_json(checkpoint / SINCE_LOG))
-            self.watch(self.session.step)
+            if self.watch(self.session.step):
+                raise StopRequested
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
-    def watch(self, step: int) -> None:
-        """Measure the checkpoint of a step, if that is wanted; the other processes wait."""
+    def watch(self, step: int) -> bool:
+        """Measure the checkpoint of a step, if that is wanted; the other processes wait. True if the run is to end at this very step."""
         watcher = self.watcher
-        if watcher is not None:
-            self.session.peers.by_main(lambda: watcher.checkpoint(step))
+        if watcher is None or not self.session.peers.by_main(lambda: watcher.checkpoint(step)):
+            return False
+        return self.session.agreed_stop() is not None
 
     def _take_up(self, kept: Any) -> None:
         """The sums since the last point of the curve, which the main process holds for all, and the balance."""
@@ -223,8 +225,8 @@ class Journalist(TrainerCallback):
             self._seal(folder, state.global_step)
         else:
             self.trainer.parts.zero_()
-        if state.global_step < state.max_steps:
-            self.trainer.watch(state.global_step)
+        if state.global_step < state.max_steps and self.trainer.watch(state.global_step):
+            control.should_training_stop = True
 
     def _seal(self, folder: Path, step: int) -> None:
         write_json(folder / SINCE_LOG, self.trainer.since_log())

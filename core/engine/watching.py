@@ -17,7 +17,7 @@ from core.errors import Trouble
 from core.journal import read_journal
 from core.runs import RunFolder
 from core.state import State, fold
-from core.subjects import borrow
+from core.subjects import borrow, give_back
 from core.watch import WatchedRecipe
 
 LAUNCHERS = (
@@ -46,56 +46,63 @@ class Watcher:
     def is_due(self, step: int) -> bool:
         return self.recipe.is_due(step) and step not in self.done
 
-    def checkpoint(self, step: int) -> None:
-        """Measure the checkpoint of a step, if that is due and was not done."""
-        if self.is_due(step):
+    def checkpoint(self, step: int) -> bool:
+        """Measure the checkpoint of a step, if that is due (then True) and was not done. A run that is to end measures it when it goes on."""
+        if not self.is_due(step):
+            return False
+        if self.session.stop_wish() is None:
             self._measure(step, f"step {step:,}", None)
             if self.recipe.measure_device is None:
                 self.session.phase("training", safe_to_end=False)
+        return True
 
     def student(self, step: int, folder: Path) -> None:
         """Measure the finished student, after its last step."""
-        if self.recipe.measure_every is not None:
+        if self.recipe.measure_every is not None and step not in self.done:
             self._measure(step, FINISHED_STUDENT, folder)
 
     def _measure(self, step: int, what: str, folder: Path | None) -> None:
-        session = self.session
+        session, home = self.session, self.session.run.home
         began = time.monotonic()
-        self.done.add(step)
+        beside = self.recipe.measure_device is None
         try:
-            model = folder or borrow(session.run.home, session.run, str(step))
+            model = folder or borrow(home, session.run, str(step))
             name = f"{session.run.meta().get('name') or session.run.id}, {what}"
-            beside = self.recipe.measure_device is None
             asked = self.recipe.evaluation(model, name, session.devices[0] if beside else None)
-            evaluation = runs.new_run(session.run.home, asked.check(), made_from=session.run.id)
-            if beside:
-                session.phase("measuring", what, safe_to_end=False)
-                free_unused(session.device)  # the evaluation is a process of its own, and wants some of it
-                self._wait_for(evaluation)
-            elif runs.is_locked(session.run.home.runner_lock):
-                runs.enqueue(session.run.home, evaluation)
-            else:  # started by hand or by a cluster: nobody looks after the queue
-                _start(evaluation, asked.device)
+            evaluation = runs.new_run(home, asked.check(), made_from=session.run.id)
+            if not beside:
+                self._leave_to_itself(evaluation, asked.device)
+            elif not self._wait_for(evaluation, what):
+                give_back(home, model)
+                return
         except (Trouble, OSError) as trouble:
             session.notice(f"The student could not be measured at {what}: {trouble}", "warning")
             return
+        self.done.add(step)
         waited = time.monotonic() - began if beside else 0.0
         session.say(ev.StudentMeasured(step, evaluation.id, round(waited, 3)))
 
-    def _wait_for(self, evaluation: RunFolder) -> None:
-        """Until it has ended, or somebody stops the training, which stops it too: it keeps the parts that are measured."""
-        process = _start(evaluation, self.session.devices[0])
+    def _leave_to_itself(self, evaluation: RunFolder, device: str) -> None:
+        if runs.is_locked(evaluation.home.runner_lock):
+            runs.enqueue(evaluation.home, evaluation)
+        else:  # started by hand or by a cluster: nobody looks after the queue
+            _start(evaluation, device)
+
+    def _wait_for(self, evaluation: RunFolder, what: str) -> bool:
+        """Until it has ended. False if the training is to end: then the evaluation goes, and is made anew when the training goes on."""
+        session = self.session
+        session.phase("measuring", what, safe_to_end=False)
+        free_unused(session.device)  # the evaluation is a process of its own, and wants some of it
+        process = _start(evaluation, session.devices[0])
         while process.poll() is None:
-            if self.session.stop_wish() is not None:
-                runs.stop_and_keep(evaluation)
-                return
+            if session.stop_wish() is not None:
+                return not runs.discard(evaluation, spare_finished=True)
             time.sleep(LOOK_S)
         history = evaluation.history()
         if history.said is not State.FINISHED:
             why = history.failure.what if history.failure else f"its process ended with code {process.returncode}."
-            self.session.notice(
-                f"The evaluation {evaluation.id} did not finish: {why} The training goes on.", "warning"
-            )
+            session.notice(f"The evaluation {evaluation.id} did not finish: {why} The training goes on.", "warning")
+        return True
 
 
 def _start(evaluation: RunFolder, device: str) -> subprocess.Popen[bytes]:

@@ -94,9 +94,10 @@ def test_a_run_that_goes_on_has_the_figures_of_its_last_checkpoint(home, teacher
     measured = watching.Watcher.checkpoint
 
     def then_stop(self, step):
-        measured(self, step)
+        due = measured(self, step)
         if step == 5:
             run.stop_request.write_text("keep")
+        return due
 
     with monkeypatch.context() as patch:
         patch.setattr(watching.Watcher, "checkpoint", then_stop)
@@ -148,18 +149,24 @@ def test_trouble_with_an_evaluation_is_a_notice_and_the_training_goes_on(home, t
     assert history_of(run).measured == []
 
 
-def test_stopping_the_training_stops_the_evaluation_that_it_waits_for(home, teacher, data, pairs, monkeypatch):
+def test_a_training_that_is_stopped_while_it_waits_measures_that_step_when_it_goes_on(
+    home, teacher, data, pairs, monkeypatch, quick
+):
     run = new_tiny_run(home, watched(teacher, data, pairs))
-    asked = []
 
     def start(evaluation, device):
         run.stop_request.write_text("keep")
         return _Never()
 
-    monkeypatch.setattr(watching, "_start", start)
-    monkeypatch.setattr(runs, "stop_and_keep", asked.append)
-    assert work(run, "cpu") == STOPPED
-    assert [evaluation.id for evaluation in asked] == [history_of(run).measured[0].run]
+    with monkeypatch.context() as patch:
+        patch.setattr(watching, "_start", start)
+        assert work(run, "cpu") == STOPPED
+    assert history_of(run).measured == []
+    assert evaluations_of(run) == []
+    assert not list((home.root / BORROWED).iterdir())
+    run.stop_request.unlink()
+    assert work(run, "cpu") == FINISHED
+    assert [point.step for point in history_of(run).measured] == [5, 10, 12]
 
 
 class _Never:
