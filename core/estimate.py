@@ -203,7 +203,18 @@ def _time(
         other += recipe.calibration_blocks * sequence * flops_per_token(cast.teachers[0], sequence, passes)
     at_once = START_SECONDS + evaluations * EVALUATION_SECONDS
     words = "starting, making the student, evaluating"
-    return [*parts, TimePart(name="other", seconds=at_once + other / speed.value, reason=words)]
+    parts.append(TimePart(name="other", seconds=at_once + other / speed.value, reason=words))
+    if waits := measurements(recipe, chosen.steps):
+        words = f"the training waits for {waits} evaluations; only their starting is reckoned here, not their questions"
+        parts.append(TimePart(name="measuring", seconds=waits * START_SECONDS, reason=words))
+    return parts
+
+
+def measurements(recipe: DistillRecipe, steps: int) -> int:
+    """Evaluations on benchmarks that the training waits for: those that are due, and the finished student's."""
+    if recipe.measure_every is None or recipe.measure_device is not None:
+        return 0
+    return (steps - 1) // recipe.measure_every + 1
 
 
 def _writing(recipe: DistillRecipe, cast: Cast, chosen: Choices, device: Device, speed: Figure) -> TimePart:
@@ -343,6 +354,8 @@ def _assumptions(recipe: DistillRecipe, cast: Cast, device: Device) -> Iterable[
         yield f"{recipe.processes} processes share this CPU: they try out a run of many, and are no faster than one."
     elif recipe.processes > 1:
         yield f"Each of the {recipe.processes} processes has a GPU like {device.name} of its own."
+    if recipe.measure_every is not None and recipe.measure_device is None:
+        yield "Measuring on benchmarks: the time for their questions is not in the estimate; it hangs on how many there are."
     if recipe.source == "on-policy" and recipe.use_teacher and recipe.on_policy_share > 0:
         yield f"Documents: {defaults.DOCUMENTS_PER_BLOCK} to a block; longer ones are slower to write."
 
