@@ -204,17 +204,10 @@ def _time(
     at_once = START_SECONDS + evaluations * EVALUATION_SECONDS
     words = "starting, making the student, evaluating"
     parts.append(TimePart(name="other", seconds=at_once + other / speed.value, reason=words))
-    if waits := measurements(recipe, chosen.steps):
+    if waits := recipe.waits(chosen.steps):
         words = f"the training waits for {waits} evaluations; only their starting is reckoned here, not their questions"
         parts.append(TimePart(name="measuring", seconds=waits * START_SECONDS, reason=words))
     return parts
-
-
-def measurements(recipe: DistillRecipe, steps: int) -> int:
-    """Evaluations on benchmarks that the training waits for: those that are due, and the finished student's."""
-    if recipe.measure_every is None or recipe.measure_device is not None:
-        return 0
-    return (steps - 1) // recipe.measure_every + 1
 
 
 def _writing(recipe: DistillRecipe, cast: Cast, chosen: Choices, device: Device, speed: Figure) -> TimePart:

@@ -200,8 +200,6 @@ class TuneRecipe(WatchedRecipe):
             init="existing",
             data=self.data,
             tokens=max(64, tokens),
-            measure_every=self.measure_every,
-            measure_device=self.measure_device,
             ce_weight=self.ce_weight,
             temperature=self.temperature,
             learning_rate=self.learning_rate,

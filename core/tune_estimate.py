@@ -86,7 +86,7 @@ def estimate(recipe: TuneRecipe, device: Device) -> TuneEstimate:
     speed = compute_speed(device, bf16)
     flops = _flops(recipe, model, teacher, length, kind)
     steps = max(1, math.ceil(tokens / max(1, per_step * length)))
-    other = START_SECONDS + (min(10, steps) + 2) * EVALUATION_SECONDS
+    other = START_SECONDS * (1 + recipe.waits(steps)) + (min(10, steps) + 2) * EVALUATION_SECONDS
     seconds = tokens * flops / speed.value + other
     limits = (other + tokens * flops / speed.high, other + tokens * flops / speed.low)
     disk = 12 * learnt * (recipe.keep_checkpoints + 1) + 4 * learnt + (4 * model.parameters if recipe.merge else 0)

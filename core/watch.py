@@ -68,6 +68,12 @@ class WatchedRecipe(Recipe):
         """Whether the student is measured after this step."""
         return self.measure_every is not None and step > 0 and step % self.measure_every == 0
 
+    def waits(self, steps: int) -> int:
+        """How many evaluations a training of so many steps waits for: those that are due, and the finished student's."""
+        if self.measure_every is None or self.measure_device is not None:
+            return 0
+        return (steps - 1) // self.measure_every + 1
+
     def watch_problems(self) -> list[Problem]:
         """What stands against measuring, beside the fields of the training."""
         if self.measure_every is None:

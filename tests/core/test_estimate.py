@@ -15,7 +15,7 @@ from core import defaults, memory
 from core.devices import Device
 from core.distill import DistillRecipe
 from core.errors import BadModel
-from core.estimate import START_SECONDS, cache_bytes_per_token, choices, estimate, flops_per_token, measurements
+from core.estimate import START_SECONDS, cache_bytes_per_token, choices, estimate, flops_per_token
 from core.memory import Cast, Memory, Size, activation_bytes_per_token, chunk, training_memory
 from core.shapes import KNOWN_FAMILIES, shape_of
 from core.speed import Figure, compute_speed, memory_bandwidth, parameters_for_speed
@@ -294,7 +294,7 @@ def test_measuring_on_the_same_device_takes_a_start_for_each_evaluation() -> Non
     assert waits.seconds == ((plain.choices.steps - 1) // third + 1) * START_SECONDS
     assert watched.seconds == pytest.approx(plain.seconds + waits.seconds)
     assert any("questions" in said for said in watched.assumptions)
-    assert measurements(recipe(measure_every=4, measure_skills=5), 12) == 3  # at 4, at 8, and the finished student
+    assert recipe(measure_every=4, measure_skills=5).waits(12) == 3  # at 4, at 8, and the finished student
     assert cost(measure_every=10, measure_skills=5, measure_device="cuda:1").seconds == plain.seconds
 
 
