@@ -27,7 +27,7 @@ def test_axes_have_a_fixed_order_whatever_order_the_scores_come_in() -> None:
     assert (
         titles
         == [axis.title for axis in axes_of([ARC, PIQA, unheard, BITS])]
-        == ["ARC easy", "PIQA", "my_own_task", "bits per byte"]
+        == ["ARC easy", "PIQA", "my own task", "bits per byte"]
     )
     assert [axis.column[0] for axis in axes_of([ARC, PIQA, BITS], ["text", "arc_easy"])] == ["text", "arc_easy"]
 

@@ -210,7 +210,7 @@ def test_a_teacher_without_a_row_for_a_token_of_the_text_is_refused_before_train
     home: Home, teacher: Path, data: Path, tmp_path: Path, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its tokenizer is the student's, its table is not. The tokens beyond it may be so rare that a look at some texts doesn't tell."""
-    monkeypatch.setattr("core.engine.distill.first_texts", lambda *_: [])
+    monkeypatch.setattr("core.engine.reading.first_texts", lambda *_: [])
     small = write_teacher(tmp_path / "small", vocab_size=SMALL)
     student = write_teacher(tmp_path / "student", seed=5, num_hidden_layers=1)
     fields = {"further": {"more_teachers": (str(small),)}, "first": {"student": str(student), "init": "existing"}}
