@@ -388,7 +388,7 @@ def test_a_run_that_an_unseen_engine_takes_from_the_queue_is_adopted(
 def test_two_runners_of_one_data_folder_settle_who_serves(
     home: Home, runner_process: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    run = waiting(home, "finish 2.5")
+    run = waiting(home, "finish 6")
     both = [runner_process(), runner_process()]
     until(lambda: any(process.poll() is not None for process in both))
     idle, serving = sorted(both, key=lambda process: process.poll() is None)
