@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core import compare, runs, scores
+from core import compare, scores
 from core.benchmarks import parse_tasks
 from core.compare import Comparison, Entry
 from core.errors import BadRecipe, RunTrouble, Trouble
@@ -111,7 +111,4 @@ def control_of(home: Home, run_id: str) -> str:
     if not isinstance(recipe, DistillRecipe) or not recipe.guided:
         raise RunTrouble(f"Run {run_id} has no teacher that could be left out.", "Pick a run that a teacher guides.")
     changes = {"use_teacher": False, "out": None, "name": f"{recipe.title()}, without the teacher"}
-    made = runs.new_run(home, recipe.model_copy(update=changes).check(), made_from=run_id)
-    runs.enqueue(home, made)
-    runner.ensure_runner(home)
-    return made.id
+    return runner.start(home, recipe.model_copy(update=changes).check(), made_from=run_id).id

@@ -8,7 +8,7 @@ from typing import cast
 
 from PySide6.QtCore import QCoreApplication
 
-from core import runner, runs
+from core import runner
 from core.errors import BadModel
 from core.export import K_TYPES, TARGETS, ExportRecipe, Target
 from core.export_size import bits_a_weight, expected_bytes
@@ -57,10 +57,7 @@ def look_at(folder: Path, name: str) -> Subject:
 
 def start(home: Home, recipe: ExportRecipe) -> str:
     """Check the recipe, write the run folder, enter it in the queue and see that a runner lives; the run's id."""
-    run = runs.new_run(home, recipe.check())
-    runs.enqueue(home, run)
-    runner.ensure_runner(home)
-    return run.id
+    return runner.start(home, recipe.check()).id
 
 
 def target_options(subject: Subject) -> list[Option]:
