@@ -74,6 +74,7 @@ PLACES = {
     "settings": Place("desktop_app.settings_page", "SettingsPage"),
     "welcome": Place("desktop_app.welcome", "WelcomePage"),
 }
+QUEUE_CARE_MS = 5000  # while runs wait: whether there is a runner still, as one may be killed
 RECIPE_PAGES = {"distill": "plan", "tune": "tune", "merge": "merge", "sweep": "merge"}  # by kind
 
 
@@ -116,6 +117,8 @@ class Window(QMainWindow):
         self.notifier = Notifier(self.context, self)
         self._waiting = QTimer(self)
         self._waiting.setInterval(10)
+        self._queue_care = QTimer(self)
+        self._queue_care.setInterval(QUEUE_CARE_MS)
         self._compose()
         self._connect()
         self._shortcuts()
@@ -161,6 +164,7 @@ class Window(QMainWindow):
         self.bottom.show_wanted.connect(lambda run: self.open(Wish("runs", {"run": run})))
         self.bottom.subject_changed.connect(lambda run: live.watch(self.bottom, [run] if run else []))
         self._waiting.timeout.connect(self._try_wish)
+        self._queue_care.timeout.connect(self._need_runner)
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -389,13 +393,19 @@ class Window(QMainWindow):
     def _listed(self, rows: list[Any]) -> None:
         self.bottom.show_rows(rows)
         if any(row.state == State.QUEUED for row in rows):
-            in_background(self, lambda: ensure_runner(self.context.home), lambda _: None, self.context.trouble)
+            self._need_runner()
+            self._queue_care.start()
+        else:
+            self._queue_care.stop()
         self.notifier.look(rows)
         finished = {row.id for row in rows if row.state == State.FINISHED}
         if finished - self._finished:  # their students are models now
             self.context.shelf.refresh()
         self._finished = finished
         self._say_notice(self.context.live.notice)
+
+    def _need_runner(self) -> None:
+        in_background(self, lambda: ensure_runner(self.context.home), lambda _: None, self.context.trouble)
 
     def _say_notice(self, notice: str) -> None:
         """What the library has to say stays until it no longer holds."""

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -482,6 +484,61 @@ def test_the_runner_is_started_detached_from_whoever_needs_it_and_ends_by_itself
     until(lambda: not runs.is_locked(home.runner_lock))
     assert "no device cuda:99" in str(run.history().failure)
     assert "is up" in home.runner_log.read_text(encoding="utf-8")
+
+
+def test_a_runner_that_has_let_go_and_still_lives_is_not_taken_for_one_to_come(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked at the queue for the last time: a run queued now would wait for ever."""
+    leaving = tmp_path / "leaving.py"
+    leaving.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from core.home import Home\n"
+        "from core.runner import serve\n"
+        "home = Home(Path(sys.argv[1]))\n"
+        "serve(home)\n"
+        "home.root.joinpath('let go').touch()\n"
+        "time.sleep(0.5)\n"  # what its interpreter takes to end, made longer
+    )
+    begin = module.start_detached
+
+    def first_leaves_slowly(words: list[str], *rest: Any) -> subprocess.Popen[bytes]:
+        monkeypatch.setattr(module, "start_detached", begin)
+        with home.runner_log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, leaving, words[1]], env=module.process_environment(), stderr=output
+            )
+
+    monkeypatch.setattr(module, "start_detached", first_leaves_slowly)
+    ensure_runner(home)
+    until(lambda: home.root.joinpath("let go").exists(), seconds=30)
+    run = waiting(home, "finish 0", on="cuda:99")  # refused without an engine
+    ensure_runner(home)
+    until(lambda: run.history().failure, seconds=30)
+    until(lambda: not runs.is_locked(home.runner_lock))
+
+
+def test_several_who_need_a_runner_at_once_start_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes_its_time = (
+        "import sys, time; from filelock import FileLock; time.sleep(0.3); "
+        "lock = FileLock(sys.argv[1]); lock.acquire(); time.sleep(60)"
+    )
+    begun = []
+
+    def start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
+        begun.append(subprocess.Popen([sys.executable, "-c", takes_its_time, home.runner_lock, *words]))
+        return begun[-1]
+
+    monkeypatch.setattr(module, "start_detached", start)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: ensure_runner(home), range(4)))
+        assert len(begun) == 1
+    finally:
+        for process in begun:
+            process.kill()
+            process.wait()
 
 
 def test_a_runner_that_cannot_be_started_is_a_trouble(home: Home) -> None:

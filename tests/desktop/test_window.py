@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from core.distill import DistillRecipe
 from core.home import Home
-from core.runs import RunFolder
+from core.runs import RunFolder, unqueue
 from desktop_app import theme
 from desktop_app.application import arguments
 from desktop_app.context import Wish
@@ -63,6 +63,18 @@ def test_what_waits_and_what_ended_are_told_when_nothing_runs(
     qtbot.waitUntil(lambda: window.bottom.text.whole() == "done · failed", timeout=5000)
     fake_run(window.context.home, name="later", state="queued")
     qtbot.waitUntil(lambda: window.bottom.text.whole() == "later waits for a free device", timeout=5000)
+
+
+def test_a_runner_that_was_killed_while_runs_wait_is_replaced(
+    window: Window, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Home] = []
+    monkeypatch.setattr("desktop_app.shell.window.ensure_runner", asked.append)
+    window._queue_care.setInterval(20)
+    run = fake_run(window.context.home, name="later", state="queued")
+    qtbot.waitUntil(lambda: len(asked) > 3, timeout=10_000)  # nothing in the list has changed meanwhile
+    unqueue(run)
+    qtbot.waitUntil(lambda: not window._queue_care.isActive(), timeout=10_000)
 
 
 def test_a_run_that_ends_is_told_with_a_way_to_it(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:
