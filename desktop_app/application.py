@@ -40,6 +40,7 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
         return 1
     from desktop_app import theme
     from desktop_app.context import Wish
+    from desktop_app.garbage import GarbageCollector
     from desktop_app.shell.window import Window
 
     sys.setswitchinterval(0.001)  # the window's thread gets its turn soon while a journal is being read
@@ -65,7 +66,7 @@ def run_window(home_named: str | None, *, quit_after_first_paint: bool, recipe_f
         waiting.setInterval(10)
         waiting.timeout.connect(lambda: _go_live(window, charts, waiting))
         waiting.start()
-    window.painted.connect(_collect_garbage_again)
+    window.painted.connect(lambda: GarbageCollector(window))
     window.painted.connect(charts.load)
     if window.page() is None:  # the first page itself waits for them
         charts.load()
@@ -171,11 +172,6 @@ def _ask_for_home(named: str | None) -> Home | None:
 def _is_first_start(home: Home) -> bool:
     """Then the welcome page comes first, which plans nothing."""
     return not (home.root / "window.ini").exists()
-
-
-def _collect_garbage_again() -> None:
-    gc.freeze()
-    gc.enable()
 
 
 class Charts:

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from core import runs
+from core.errors import Trouble
 from core.home import Home
 from core.runner import ensure_runner
 from core.runs import RunFolder
@@ -117,6 +118,7 @@ class Window(QMainWindow):
         self.notifier = Notifier(self.context, self)
         self._waiting = QTimer(self)
         self._waiting.setInterval(10)
+        self._asking_for_runner = False
         self._queue_care = QTimer(self)
         self._queue_care.setInterval(QUEUE_CARE_MS)
         self._compose()
@@ -164,7 +166,7 @@ class Window(QMainWindow):
         self.bottom.show_wanted.connect(lambda run: self.open(Wish("runs", {"run": run})))
         self.bottom.subject_changed.connect(lambda run: live.watch(self.bottom, [run] if run else []))
         self._waiting.timeout.connect(self._try_wish)
-        self._queue_care.timeout.connect(self._need_runner)
+        self._queue_care.timeout.connect(self._care_for_queue)
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -405,7 +407,23 @@ class Window(QMainWindow):
         self._say_notice(self.context.live.notice)
 
     def _need_runner(self) -> None:
-        in_background(self, lambda: ensure_runner(self.context.home), lambda _: None, self.context.trouble)
+        """See that a runner lives; one look at a time, as a runner that comes up is waited for."""
+        if self._asking_for_runner:
+            return
+        self._asking_for_runner = True
+
+        def done(_: None = None) -> None:
+            self._asking_for_runner = False
+
+        def failed(trouble: Trouble) -> None:
+            done()
+            self.context.trouble(trouble)
+
+        in_background(self, lambda: ensure_runner(self.context.home), done, failed)
+
+    def _care_for_queue(self) -> None:
+        if self.isVisible():  # not after it was closed
+            self._need_runner()
 
     def _say_notice(self, notice: str) -> None:
         """What the library has to say stays until it no longer holds."""
@@ -461,6 +479,7 @@ class Window(QMainWindow):
         for page in self._pages.values():
             page.closing()
         self.context.live.stop()
+        self._queue_care.stop()
         super().closeEvent(event)
 
     def _agree(self) -> bool:
