@@ -384,11 +384,11 @@ def _building(recipe: DistillRecipe, cut: Size, sequence: int) -> int:
 
 def _asking(recipe: DistillRecipe, teacher: Size, device_kind: str, bf16: bool) -> int:
     tokens = defaults.TOKENS_AT_ONCE.get(device_kind, defaults.TOKENS_AT_ONCE_ON_GPU)
-    scores = max(teacher.shape.vocabulary, defaults.SCORES_AT_ONCE.get(device_kind, defaults.SCORES_AT_ONCE_ON_GPU))
+    vocabulary = teacher.shape.vocabulary
+    chosen = max(vocabulary, defaults.SCORES_AT_ONCE.get(device_kind, defaults.SCORES_AT_ONCE_ON_GPU))
+    scores = defaults.chunk_rows(tokens, vocabulary, device_kind) * vocabulary + 4 * chosen
     answers = 3 * 12 * recipe.top_k  # an id and a number for each entry, on their way to the disk
-    return round(
-        tokens * (reading_bytes_per_token(teacher.shape, 2 if bf16 else 4) + answers) + 4 * FLOAT_BYTES * scores
-    )
+    return round(tokens * (reading_bytes_per_token(teacher.shape, 2 if bf16 else 4) + answers) + FLOAT_BYTES * scores)
 
 
 def _writing(recipe: DistillRecipe, writers: Sequence[Size], sequence: int, step_tokens: int, bf16: bool) -> int:

@@ -27,7 +27,13 @@ from core.cache import (
     data_files,
     teacher_fingerprint,
 )
-from core.defaults import SCORES_AT_ONCE, SCORES_AT_ONCE_ON_GPU, TOKENS_AT_ONCE, TOKENS_AT_ONCE_ON_GPU
+from core.defaults import (
+    SCORES_AT_ONCE,
+    SCORES_AT_ONCE_ON_GPU,
+    TOKENS_AT_ONCE,
+    TOKENS_AT_ONCE_ON_GPU,
+    chunk_rows,
+)
 from core.engine.answers import Answers, AnswersWriter, key_of
 from core.engine.heads import Head, splits, trunk_states
 from core.engine.session import Session, StopRequested
@@ -247,11 +253,17 @@ class _Asked:
         counts = [len(ids) - 1 for _, ids in batch]
         uniform_NK = self._uniform(batch) if self.fields.tail == "sample" else None
         chunks = []
+        rows = chunk_rows(len(states_NH), self.head_rows, device.type)  # thin products read the whole head too often
         step = max(1, SCORES_AT_ONCE.get(device.type, SCORES_AT_ONCE_ON_GPU) // self.head_rows)
-        for at in range(0, len(states_NH), step):
-            scores_nV = self._scores(states_NH[at : at + step])
-            uniform_nK = None if uniform_NK is None else uniform_NK[at : at + step].to(device)
-            chunks.append(_top(scores_nV, self.fields.top_k) if uniform_nK is None else _drawn(scores_nV, uniform_nK))
+        for start in range(0, len(states_NH), rows):
+            scores_nV = self._scores(states_NH[start : start + rows])
+            for at in range(0, len(scores_nV), step):
+                some_nV = scores_nV[at : at + step]
+                if uniform_NK is None:
+                    chunks.append(_top(some_nV, self.fields.top_k))
+                else:
+                    first = start + at
+                    chunks.append(_drawn(some_nV, uniform_NK[first : first + len(some_nV)].to(device)))
         *parts, sound_N = (torch.cat(column).cpu().numpy() for column in zip(*chunks, strict=True))
         self.rows += len(states_NH)
         ends = np.cumsum(counts)[:-1]
@@ -269,7 +281,7 @@ class _Asked:
         else:
             scores_nV = states_nH.float()
         if self.fields.temperature != 1.0:
-            scores_nV = scores_nV / self.fields.temperature
+            scores_nV = scores_nV.div_(self.fields.temperature)
         vocabulary = self.fields.vocabulary
         if vocabulary < scores_nV.shape[1]:
             inside_n = scores_nV[:, :vocabulary].logsumexp(1)

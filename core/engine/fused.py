@@ -145,7 +145,9 @@ class _Pass:
             self.of_states_NH = torch.empty_like(states_NH)
             # a head that does not learn (beside an adapter) gets no gradient, which would be the largest tensor of all
             learnt = head if head_learns else Head.identity(head.entries)
-            self.of_weight_VH = None if learnt.weight_VH is None else torch.zeros_like(learnt.weight_VH, dtype=wide)
+            weight_VH = learnt.weight_VH
+            make = torch.empty_like if len(states_NH) else torch.zeros_like  # the first chunk writes, the others add
+            self.of_weight_VH = None if weight_VH is None else make(weight_VH, dtype=wide)
             self.of_bias_V = None if learnt.bias_V is None else torch.zeros_like(learnt.bias_V, dtype=wide)
 
     def chunk(self, start: int, end: int, most: int) -> None:
@@ -165,12 +167,16 @@ class _Pass:
         if grad_nV.dtype is self.states_NH.dtype:
             torch.mm(grad_nV, self.head.weight_VH, out=self.of_states_NH[start:end])
             if self.of_weight_VH is not None:
-                self.of_weight_VH.addmm_(grad_nV.t(), states_nH)
+                self.of_weight_VH.addmm_(grad_nV.t(), states_nH, beta=0 if start == 0 else 1)
             return
         narrow_nV = grad_nV.to(self.states_NH.dtype)
         self.of_states_NH[start:end] = narrow_nV @ self.head.weight_VH
         if self.of_weight_VH is not None:
-            self.of_weight_VH += narrow_nV.t() @ states_nH
+            product_VH = narrow_nV.t() @ states_nH
+            if start == 0:
+                self.of_weight_VH.copy_(product_VH)
+            else:
+                self.of_weight_VH += product_VH
 
     def _step(self, z_nV: torch.Tensor, start: int, end: int, most: int) -> Step:
         target_n, teacher = self.rows.target_N[start:end], self.rows.teacher

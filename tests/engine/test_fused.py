@@ -259,6 +259,32 @@ def test_a_model_that_does_more_on_the_way_is_noticed() -> None:
     assert not splits(model)
 
 
+def test_a_model_is_tried_once_and_again_with_another_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model().eval()
+    tried: list[Any] = []
+    monkeypatch.setattr(
+        "core.engine.heads.trunk_states", lambda model, **ids: tried.append(model) or trunk_states(model, **ids)
+    )
+    assert splits(model)
+    assert splits(model)
+    assert len(tried) == 1
+    model.set_output_embeddings(torch.nn.Linear(model.config.hidden_size, 7, bias=False))
+    assert splits(model)
+    assert splits(tiny_model().eval())
+    assert len(tried) == 3
+
+
+def test_no_rows_leave_no_gradient() -> None:
+    model = tiny_model()
+    head = Head.of(model)
+    states = torch.empty(0, model.config.hidden_size, requires_grad=True)
+    loss, _ = fused_loss(states, head, Rows(torch.empty(0, dtype=torch.long)), RowLoss())
+    loss.backward()
+    assert head.weight_VH is not None
+    assert head.weight_VH.grad is not None
+    assert not head.weight_VH.grad.any()
+
+
 def _doubled(output: Any) -> Any:
     output.logits = 2 * output.logits
     return output
