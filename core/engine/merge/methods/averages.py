@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from core.engine.merge.methods.chunks import Unmergeable, flat, pieces
+from core.engine.merge.methods.chunks import PIECE, Unmergeable, flat, pieces
 
 
 def linear(
@@ -25,10 +25,12 @@ def linear(
         raise Unmergeable(f"the weights {', '.join(f'{each:g}' for each in weight)} sum to 0, and can't be normalized")
     views = flat(tensors)
     out = torch.empty(views[0].numel(), dtype=stored)
+    room = torch.empty(2, min(PIECE, out.numel()), dtype=arithmetic)
     for part in pieces(out.numel()):
-        mean = torch.zeros(part.stop - part.start, dtype=arithmetic)
+        mean, value = room[:, : part.stop - part.start]
+        mean.zero_()
         for view, coefficient in zip(views, weights_N, strict=True):
-            mean.addcmul_(view[part].to(arithmetic), coefficient)
+            mean.addcmul_(value.copy_(view[part]), coefficient)
         out[part] = mean.div_(total) if normalize else mean
     return out.reshape(tensors[0].shape)
 

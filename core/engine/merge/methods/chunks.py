@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 PIECE = 2**19  # values
+GRAM_PIECE = 2**18  # of float64
 
 
 class Unmergeable(Exception):
@@ -41,12 +42,19 @@ def arithmetic_for(tensors: Sequence[torch.Tensor]) -> torch.dtype:
 def gram(tensors: Sequence[torch.Tensor], base: torch.Tensor | None = None) -> torch.Tensor:
     """Inner products (N, N), in float64, of the tensors, or of their differences from `base`."""
     views, origin = flat(tensors), None if base is None else base.reshape(-1)
-    total_NN = torch.zeros(len(views), len(views), dtype=torch.float64)
-    for part in pieces(views[0].numel()):
-        piece_NC = torch.stack([view[part].double() for view in views])
-        if origin is not None:
-            piece_NC -= origin[part].double()
-        total_NN += piece_NC @ piece_NC.T
+    count, size = len(views), views[0].numel()
+    total_NN = torch.zeros(count, count, dtype=torch.float64)
+    own_NC = torch.empty(
+        count, min(GRAM_PIECE, size), dtype=torch.float64
+    )  # once: new room for each piece takes most of the time
+    start_C = None if origin is None else torch.empty_like(own_NC[0])
+    for part in pieces(size, GRAM_PIECE):
+        piece_NC = own_NC[:, : part.stop - part.start]
+        for row_C, view in zip(piece_NC, views, strict=True):
+            row_C.copy_(view[part])
+        if origin is not None and start_C is not None:
+            piece_NC -= start_C[: piece_NC.shape[1]].copy_(origin[part])
+        total_NN.addmm_(piece_NC, piece_NC.T)
     return total_NN
 
 
@@ -61,13 +69,16 @@ def combine(
     """Σ weightᵢ·tensorᵢ, or base + Σ weightᵢ·(tensorᵢ − base)."""
     views, origin = flat(tensors), None if base is None else base.reshape(-1)
     out = torch.empty(views[0].numel(), dtype=stored)
+    room = torch.empty(3, min(PIECE, out.numel()), dtype=arithmetic)
     for part in pieces(out.numel()):
-        start = None if origin is None else origin[part].to(arithmetic)
-        total = torch.zeros(part.stop - part.start, dtype=arithmetic)
+        total, value, start = room[:, : part.stop - part.start]
+        total.zero_()
+        if origin is not None:
+            start.copy_(origin[part])
         for view, weight in zip(views, weights, strict=True):
-            value = view[part].to(arithmetic)
-            total.add_(value if start is None else value - start, alpha=weight)
-        out[part] = total if start is None else total + start
+            value.copy_(view[part])
+            total.add_(value if origin is None else value.sub_(start), alpha=weight)
+        out[part] = total if origin is None else total.add_(start)
     return out.reshape(tensors[0].shape)
 
 
