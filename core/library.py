@@ -177,12 +177,14 @@ class Library:
         known = {row["path"]: row for row in self._rows("select * from models")}
         changed, seen = [], set()
         for place, (path, source) in enumerate(self._model_places()):
-            seen.add(str(path))
-            key, old = _model_key(path), known.get(str(path))
+            text = stored_text(str(path))
+            seen.add(text)
+            key, old = _model_key(path), known.get(text)
             if old is not None and key == old["change_key"] and not anew:
                 row = {**old, "source": source, "place": place}
             else:
-                row = {**_model_row(entry_of(path)), "source": source, "place": place, "change_key": key}
+                entry = entry_of(path) if text == str(path) else _unnamed(Path(text))
+                row = {**_model_row(entry), "source": source, "place": place, "change_key": key}
             if row != old:
                 changed.append(row)
         self._replace("models", changed, gone=known.keys() - seen)
@@ -386,6 +388,13 @@ def _model_row(entry: ModelEntry) -> dict[str, Any]:
         "scores": json.dumps(lineage.scores) if lineage else None,
         "entry": entry.model_dump_json(),
     }
+
+
+def _unnamed(path: Path) -> ModelEntry:
+    """For a folder that nothing could name: neither recipes nor the index hold such a name. `path` has question marks for what is odd."""
+    return ModelEntry(
+        name=path.name, path=path, broken=f"The name of the folder {path} is not UTF-8. Rename it, then it can be used."
+    )
 
 
 def _model_key(folder: Path) -> str:

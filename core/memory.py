@@ -386,7 +386,8 @@ def _asking(recipe: DistillRecipe, teacher: Size, device_kind: str, bf16: bool) 
     tokens = defaults.TOKENS_AT_ONCE.get(device_kind, defaults.TOKENS_AT_ONCE_ON_GPU)
     vocabulary = teacher.shape.vocabulary
     chosen = max(vocabulary, defaults.SCORES_AT_ONCE.get(device_kind, defaults.SCORES_AT_ONCE_ON_GPU))
-    scores = defaults.chunk_rows(tokens, vocabulary, device_kind) * vocabulary + 4 * chosen
+    made = defaults.chunk_rows(tokens, vocabulary, device_kind) * vocabulary
+    scores = made * (1.5 if bf16 else 1) + 4 * chosen  # in half precision they are made, and then widened
     answers = 3 * 12 * recipe.top_k  # an id and a number for each entry, on their way to the disk
     return round(tokens * (reading_bytes_per_token(teacher.shape, 2 if bf16 else 4) + answers) + FLOAT_BYTES * scores)
 

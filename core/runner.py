@@ -44,7 +44,8 @@ OTHER_DEVICE = (  # a made run keeps its recipe for good
 EXIT_LOCKED = 75  # the engine's exit code when another engine holds the run
 
 log = logging.getLogger("stillroom.runner")
-_started: list[subprocess.Popen[bytes]] = []  # runners that this process started, so that it reaps those that ended
+# Runners that this process started, and when (monotonic), so that it reaps those that ended.
+_started: list[tuple[subprocess.Popen[bytes], float]] = []
 _starting = threading.Lock()  # one look at them at a time
 ON_ITS_WAY_S = 5.0  # a runner takes its lock, or ends, sooner
 
@@ -263,30 +264,30 @@ def start(home: Home, recipe: Recipe, made_from: str | None = None) -> RunFolder
     return run
 
 
-def ensure_runner(home: Home) -> None:
-    """Make sure that a runner is alive for this data folder. Two that start at once settle it by the lock.
+def ensure_runner(home: Home) -> bool:
+    """Make sure that a runner is alive for this data folder; whether one had to be started. Two that start at once settle it by the lock.
 
-    One that this process started and that does not hold the lock is on its way to it, or on its way out, having looked at the queue
-    for the last time: which of them, it shows within a moment, and is waited for. Raises Trouble if none can be started.
+    One that this process has just started and that does not hold the lock is on its way to it, or on its way out, having looked at
+    the queue for the last time: which of them, it shows within a moment, and is waited for. Raises Trouble if none can be started.
     """
     root = str(home.root.absolute())
     with _starting:
-        deadline = time.monotonic() + ON_ITS_WAY_S
         while not runs.is_locked(home.runner_lock):
-            _started[:] = [process for process in _started if process.poll() is None]
-            ours = any(root in process.args for process in _started if isinstance(process.args, list))
-            if not ours or time.monotonic() > deadline:
+            _started[:] = [(process, since) for process, since in _started if process.poll() is None]
+            young = [process.args for process, since in _started if time.monotonic() - since < ON_ITS_WAY_S]
+            if not any(root in arguments for arguments in young if isinstance(arguments, list)):
                 break
             time.sleep(0.01)
         else:
-            return
+            return False
         try:
-            _started.append(start_detached(["core.runner", root], home.runner_log))
+            _started.append((start_detached(["core.runner", root], home.runner_log), time.monotonic()))
         except OSError as error:
             raise Trouble(
                 f"The runner, which starts the runs, can't be started: {error}.",
                 "Free some memory or space and try again.",
             ) from error
+    return True
 
 
 def start_detached(

@@ -36,7 +36,7 @@ def main() -> int:
         if code := run(name, arguments if name == "walls" else ["-m", *module])[0]:
             return code
     code, printed = run("tests", ["-m", *TESTS, *sys.argv[1:]])
-    again = second_tries(printed) if code == 1 else []
+    again = second_tries(printed) if code == 1 and not sys.argv[1:] else []  # arguments may ask for less, or for more
     if again:
         code, _ = run("the failed tests again, alone", ["-m", "pytest", "-q", *again])
         if code == 0:
@@ -56,7 +56,9 @@ def run(name: str, arguments: list[str]) -> tuple[int, str]:
     print(f"== {name}", flush=True)
     root = Path(__file__).resolve().parent.parent
     lines = []
-    with subprocess.Popen([sys.executable, *arguments], cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, *arguments], cwd=root, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

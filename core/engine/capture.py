@@ -258,12 +258,13 @@ class _Asked:
         for start in range(0, len(states_NH), rows):
             scores_nV = self._scores(states_NH[start : start + rows])
             for at in range(0, len(scores_nV), step):
-                some_nV = scores_nV[at : at + step]
+                some_nV = self._of_tokens(scores_nV[at : at + step])
                 if uniform_NK is None:
                     chunks.append(_top(some_nV, self.fields.top_k))
                 else:
                     first = start + at
                     chunks.append(_drawn(some_nV, uniform_NK[first : first + len(some_nV)].to(device)))
+            del scores_nV, some_nV  # before the next ones are made
         *parts, sound_N = (torch.cat(column).cpu().numpy() for column in zip(*chunks, strict=True))
         self.rows += len(states_NH)
         ends = np.cumsum(counts)[:-1]
@@ -272,7 +273,7 @@ class _Asked:
         return [_Answer(key, tuple(part[i] for part in split), sound[i]) for i, (key, _) in enumerate(batch)]
 
     def _scores(self, states_nH: torch.Tensor) -> torch.Tensor:
-        """Scores / τ of the entries that are kept, float32 or wider."""
+        """Scores / τ, float32 or wider."""
         if self.splits:
             weight_VH = None if self.head.module is not None else self.head.weight_VH
             if weight_VH is not None:  # quantized weights have no dtype that states could take
@@ -282,6 +283,10 @@ class _Asked:
             scores_nV = states_nH.float()
         if self.fields.temperature != 1.0:
             scores_nV = scores_nV.div_(self.fields.temperature)
+        return scores_nV
+
+    def _of_tokens(self, scores_nV: torch.Tensor) -> torch.Tensor:
+        """Those of the entries that are kept; what the others have is summed up."""
         vocabulary = self.fields.vocabulary
         if vocabulary < scores_nV.shape[1]:
             inside_n = scores_nV[:, :vocabulary].logsumexp(1)

@@ -7,7 +7,6 @@ them: whoever needs scores asks the head for a few rows at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -95,25 +94,9 @@ def trunk_states(model: PreTrainedModel, **inputs: torch.Tensor) -> torch.Tensor
     return model.base_model(**inputs, use_cache=False).last_hidden_state
 
 
-_tried: WeakKeyDictionary[nn.Module, tuple[nn.Module, bool]] = WeakKeyDictionary()  # with the head it was tried on
-
-
-def splits(model: PreTrainedModel) -> bool:
-    """True if head of trunk is what the model itself says: tried on the model, for an architecture may do more on the way.
-
-    Tried once, and again only where the model was given another head since, such as one with an adapter.
-    """
-    head = model.get_output_embeddings()
-    if head is None:
-        return _try_to_split(model)
-    known = _tried.get(model)
-    if known is None or known[0] is not head:
-        known = _tried[model] = head, _try_to_split(model)
-    return known[1]
-
-
 @torch.no_grad()
-def _try_to_split(model: PreTrainedModel) -> bool:
+def splits(model: PreTrainedModel) -> bool:
+    """True if head of trunk is what the model itself says: tried on the model, for an architecture may do more on the way."""
     was_training = model.training
     model.eval()
     try:

@@ -76,6 +76,7 @@ PLACES = {
     "welcome": Place("desktop_app.welcome", "WelcomePage"),
 }
 QUEUE_CARE_MS = 5000  # while runs wait: whether there is a runner still, as one may be killed
+MOST_RUNNER_STARTS = 4  # in a row: one that dies at once is not started for ever
 RECIPE_PAGES = {"distill": "plan", "tune": "tune", "merge": "merge", "sweep": "merge"}  # by kind
 
 
@@ -119,6 +120,7 @@ class Window(QMainWindow):
         self._waiting = QTimer(self)
         self._waiting.setInterval(10)
         self._asking_for_runner = False
+        self._runner_starts = 0  # in a row
         self._queue_care = QTimer(self)
         self._queue_care.setInterval(QUEUE_CARE_MS)
         self._compose()
@@ -410,16 +412,25 @@ class Window(QMainWindow):
         """See that a runner lives; one look at a time, as a runner that comes up is waited for."""
         if self._asking_for_runner:
             return
-        self._asking_for_runner = True
+        self._asking_for_runner, home = True, self.context.home
 
-        def done(_: None = None) -> None:
-            self._asking_for_runner = False
+        def ask() -> bool:
+            try:
+                return ensure_runner(home)
+            finally:
+                self._asking_for_runner = False
+
+        def done(started: bool) -> None:
+            self._runner_starts = self._runner_starts + 1 if started else 0
+            if self._runner_starts >= MOST_RUNNER_STARTS:
+                failed(Trouble("The runner that starts runs does not stay alive.", f"{home.runner_log} says why."))
 
         def failed(trouble: Trouble) -> None:
-            done()
+            self._queue_care.stop()  # until the list of runs has changed
+            self._runner_starts = 0
             self.context.trouble(trouble)
 
-        in_background(self, lambda: ensure_runner(self.context.home), done, failed)
+        in_background(self, ask, done, failed)
 
     def _care_for_queue(self) -> None:
         if self.isVisible():  # not after it was closed

@@ -162,6 +162,23 @@ def test_a_broken_model_that_was_mended_and_a_good_one_that_broke_are_noticed(ho
             assert (entry.broken is not None) is broken
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may a name be any bytes")
+def test_a_folder_whose_name_is_no_text_is_listed_with_the_way_out_and_hides_no_other(
+    home: Home, tmp_path: Path
+) -> None:
+    shelf = tmp_path / "models"
+    good = a_model(shelf / "good")
+    good.rename(Path(os.fsdecode(os.fsencode(shelf) + b"/caf\xe9")))
+    a_model(good)
+    with Library(home) as library:
+        library.add_folder(shelf)
+        library.refresh_models()
+        found = {entry.name: entry.broken for entry in library.models()}
+        library.refresh_models()  # nothing new
+    assert found["good"] is None
+    assert "not UTF-8. Rename it" in str(found["caf?"])
+
+
 def test_a_removed_model_leaves_the_list(home: Home, tmp_path: Path) -> None:
     model = a_model(tmp_path / "m" / "one")
     with Library(home) as library:

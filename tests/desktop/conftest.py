@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,39 +13,18 @@ import pytest
 from filelock import FileLock
 from made_up import Alive
 from made_up import fake_run as make_run
-from PySide6.QtCore import QEvent
-from PySide6.QtWidgets import QApplication, QMainWindow
-from shiboken6 import isValid
+from PySide6.QtWidgets import QApplication
 from watchdog import WatchedApplication
 
 from core.home import Home
 from core.runs import RunFolder
 from desktop_app import theme
 from desktop_app.context import Context
-from desktop_app.garbage import GarbageCollector
 
 
 @pytest.fixture(scope="session")
 def qapp_cls() -> type[QApplication]:
     return WatchedApplication
-
-
-@pytest.fixture(scope="session")
-def garbage(qapp: QApplication) -> Iterator[GarbageCollector]:
-    """As in the program: garbage is collected in the window's thread alone."""
-    yield GarbageCollector()
-    gc.enable()
-
-
-@pytest.fixture(autouse=True)
-def windows_go(garbage: GarbageCollector, qapp: QApplication) -> Iterator[None]:
-    """A window goes with its test. Else a change of the theme would dress those of all tests before, which takes a minute in the end."""
-    yield
-    for widget in qapp.topLevelWidgets():
-        if isinstance(widget, QMainWindow) and isValid(widget):
-            widget.deleteLater()
-    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    garbage.look()
 
 
 @pytest.fixture

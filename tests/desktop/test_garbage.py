@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QThread
@@ -12,6 +13,13 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app import garbage as module
 from desktop_app.garbage import GarbageCollector
+
+
+@pytest.fixture
+def garbage(qapp: QApplication) -> Iterator[GarbageCollector]:
+    yield GarbageCollector()
+    gc.unfreeze()
+    gc.enable()
 
 
 class Knot:
@@ -49,6 +57,7 @@ def test_what_is_old_is_looked_through_seldom(qapp: QApplication, monkeypatch: p
     monkeypatch.setattr(module.gc, "get_count", lambda: (10**6, 100, 100))
     monkeypatch.setattr(module.gc, "collect", lambda generation: asked.append(generation) or 0)
     monkeypatch.setattr(module.gc, "freeze", lambda: None)
+    monkeypatch.setattr(module.gc, "disable", lambda: None)
     collector = GarbageCollector()
     for clock[0] in (101.0, 121.0, 122.0, 142.0):
         collector.look()

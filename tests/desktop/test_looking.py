@@ -45,6 +45,27 @@ def full(home: Home, fake_run: Callable[..., RunFolder], alive: Callable[..., Al
     }
 
 
+def test_turning_dark_and_light_again_leaves_no_text_in_the_other_ink(
+    home: Home, qtbot: QtBot, qapp: QApplication, fake_run: Callable[..., RunFolder]
+) -> None:
+    run = fake_run(home)  # the first test of the file: a change of the theme dresses the windows of all tests before
+    theme.apply(qapp, "light")
+    window = Window(home)
+    window.open(Wish("runs", {"run": run.id}))
+    window.show()
+    window.context.live.start()
+    qtbot.waitUntil(lambda: run.id in window.context.live.pictures, timeout=10_000)
+    for scheme, ink in (("dark", theme.DARK.ink), ("light", theme.LIGHT.ink), ("dark", theme.DARK.ink)):
+        theme.apply(qapp, scheme)  # type: ignore[arg-type]
+        qtbot.wait(50)
+        inks = {label.palette().windowText().color().name().upper() for label in window.findChildren(QLabel)}
+        other = (theme.LIGHT if scheme == "dark" else theme.DARK).ink
+        assert ink in inks
+        assert other not in inks
+    theme.apply(qapp, "light")
+    window.close()
+
+
 @pytest.mark.parametrize(
     "direction", [Qt.LayoutDirection.LeftToRight, Qt.LayoutDirection.RightToLeft], ids=["ltr", "rtl"]
 )
@@ -77,24 +98,3 @@ def test_a_page_in_full_can_be_read_heard_and_reached(
         qapp.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         window.context.settings.on_close = "keep"
         window.close()
-
-
-def test_turning_dark_and_light_again_leaves_no_text_in_the_other_ink(
-    home: Home, qtbot: QtBot, qapp: QApplication, fake_run: Callable[..., RunFolder]
-) -> None:
-    run = fake_run(home)
-    theme.apply(qapp, "light")
-    window = Window(home)
-    window.open(Wish("runs", {"run": run.id}))
-    window.show()
-    window.context.live.start()
-    qtbot.waitUntil(lambda: run.id in window.context.live.pictures, timeout=10_000)
-    for scheme, ink in (("dark", theme.DARK.ink), ("light", theme.LIGHT.ink), ("dark", theme.DARK.ink)):
-        theme.apply(qapp, scheme)  # type: ignore[arg-type]
-        qtbot.wait(50)
-        inks = {label.palette().windowText().color().name().upper() for label in window.findChildren(QLabel)}
-        other = (theme.LIGHT if scheme == "dark" else theme.DARK).ink
-        assert ink in inks
-        assert other not in inks
-    theme.apply(qapp, "light")
-    window.close()

@@ -69,12 +69,25 @@ def test_a_runner_that_was_killed_while_runs_wait_is_replaced(
     window: Window, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Home] = []
-    monkeypatch.setattr("desktop_app.shell.window.ensure_runner", asked.append)
+    monkeypatch.setattr("desktop_app.shell.window.ensure_runner", lambda home: bool(asked.append(home)))
     window._queue_care.setInterval(20)
     run = fake_run(window.context.home, name="later", state="queued")
     qtbot.waitUntil(lambda: len(asked) > 3, timeout=10_000)  # nothing in the list has changed meanwhile
     unqueue(run)
     qtbot.waitUntil(lambda: not window._queue_care.isActive(), timeout=10_000)
+
+
+def test_a_runner_that_dies_at_once_is_not_started_for_ever(
+    window: Window, qtbot: QtBot, fake_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Home] = []
+    monkeypatch.setattr("desktop_app.shell.window.ensure_runner", lambda home: asked.append(home) is None)
+    window._queue_care.setInterval(20)
+    fake_run(window.context.home, name="later", state="queued")
+    qtbot.waitUntil(lambda: "does not stay alive" in window.messages.text.text(), timeout=10_000)
+    assert str(window.context.home.runner_log) in window.messages.text.text()
+    assert not window._queue_care.isActive()
+    assert len(asked) == 4
 
 
 def test_a_run_that_ends_is_told_with_a_way_to_it(window: Window, qtbot: QtBot, alive: Callable[..., Alive]) -> None:

@@ -259,21 +259,6 @@ def test_a_model_that_does_more_on_the_way_is_noticed() -> None:
     assert not splits(model)
 
 
-def test_a_model_is_tried_once_and_again_with_another_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny_model().eval()
-    tried: list[Any] = []
-    monkeypatch.setattr(
-        "core.engine.heads.trunk_states", lambda model, **ids: tried.append(model) or trunk_states(model, **ids)
-    )
-    assert splits(model)
-    assert splits(model)
-    assert len(tried) == 1
-    model.set_output_embeddings(torch.nn.Linear(model.config.hidden_size, 7, bias=False))
-    assert splits(model)
-    assert splits(tiny_model().eval())
-    assert len(tried) == 3
-
-
 def test_no_rows_leave_no_gradient() -> None:
     model = tiny_model()
     head = Head.of(model)
