@@ -40,10 +40,8 @@ CHUNK_ENTRIES = {
 CHUNK_ENTRIES_ON_GPU = 2**26
 FEWEST_CHUNK_ROWS, MOST_CHUNK_ROWS = 64, 2048  # fewer make thin products, more bring nothing
 
-# while a teacher's answers are captured
-SCORES_AT_ONCE = {
-    "cpu": 2**20
-}  # of which the likeliest are picked: 4 MB in float32, which stay in the processor's caches; elsewhere:
+# while a teacher's answers are captured: of so many the likeliest are picked
+SCORES_AT_ONCE = {"cpu": 2**20}  # 4 MB in float32, which stay in the processor's caches; elsewhere:
 SCORES_AT_ONCE_ON_GPU = 2**25
 TOKENS_AT_ONCE = {"cpu": 2048}  # in a batch; elsewhere:
 TOKENS_AT_ONCE_ON_GPU = 16384

@@ -433,8 +433,10 @@ class Window(QMainWindow):
         in_background(self, ask, done, failed)
 
     def _care_for_queue(self) -> None:
-        if self.isVisible():  # not after it was closed
+        if self.isVisible():
             self._need_runner()
+        else:  # it was closed; a list that came late may have started the timer
+            self._queue_care.stop()
 
     def _say_notice(self, notice: str) -> None:
         """What the library has to say stays until it no longer holds."""
@@ -490,7 +492,6 @@ class Window(QMainWindow):
         for page in self._pages.values():
             page.closing()
         self.context.live.stop()
-        self._queue_care.stop()
         super().closeEvent(event)
 
     def _agree(self) -> bool:

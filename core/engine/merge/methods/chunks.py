@@ -44,9 +44,8 @@ def gram(tensors: Sequence[torch.Tensor], base: torch.Tensor | None = None) -> t
     views, origin = flat(tensors), None if base is None else base.reshape(-1)
     count, size = len(views), views[0].numel()
     total_NN = torch.zeros(count, count, dtype=torch.float64)
-    own_NC = torch.empty(
-        count, min(GRAM_PIECE, size), dtype=torch.float64
-    )  # once: new room for each piece takes most of the time
+    # once: new room for each piece takes most of the time
+    own_NC = torch.empty(count, min(GRAM_PIECE, size), dtype=torch.float64)
     start_C = None if origin is None else torch.empty_like(own_NC[0])
     for part in pieces(size, GRAM_PIECE):
         piece_NC = own_NC[:, : part.stop - part.start]
