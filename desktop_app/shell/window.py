@@ -423,7 +423,12 @@ class Window(QMainWindow):
         def done(started: bool) -> None:
             self._runner_starts = self._runner_starts + 1 if started else 0
             if self._runner_starts >= MOST_RUNNER_STARTS:
-                failed(Trouble("The runner that starts runs does not stay alive.", f"{home.runner_log} says why."))
+                failed(
+                    Trouble(
+                        "The runner that starts runs does not stay alive.",
+                        f"{home.runner_log} says why; the queue is tried again when the window is opened anew.",
+                    )
+                )
 
         def failed(trouble: Trouble) -> None:
             self._queue_care.stop()  # until the list of runs has changed
