@@ -36,6 +36,7 @@ from core.defaults import (
 )
 from core.engine.answers import Answers, AnswersWriter, key_of
 from core.engine.heads import Head, splits, trunk_states
+from core.engine.memory import free_unused, keep_freed
 from core.engine.session import Session, StopRequested
 from core.engine.text import Corpus, Framing, Segment, look_over, pack
 from core.errors import BadModel, BadRecipe, Trouble
@@ -69,6 +70,7 @@ def provide(
         with AnswersWriter(folder, fields) as writer:
             capture(session, teacher, corpus, segments, writer)
             writer.finish(len(corpus), corpus.tokens)
+        free_unused(session.device)
         session.choose("cache", str(folder), MADE_NOW)
     session.phase("checking the answers")
     answers = Answers.open(folder, session.progress)
@@ -145,6 +147,7 @@ def capture(
 
     Raises Trouble naming the document if the teacher's scores are not numbers.
     """
+    keep_freed()
     asked = _Asked(teacher, writer.fields)
     keyed = {key_of(corpus[document][start:end]): (document, start, end) for document, start, end in segments}
     waiting = [(key, segment) for key, segment in keyed.items() if key not in writer]

@@ -23,9 +23,9 @@ from core.chain import CAUTION, LINKS, ChainRecipe, link_folder
 from core.distill import DistillRecipe
 from core.engine import checkpoints, distill
 from core.engine.failures import as_trouble
+from core.engine.memory import free_unused
 from core.engine.models import refuse_to_overwrite
 from core.engine.reading import TOKENS
-from core.engine.rehearsal import free_unused
 from core.engine.session import Session, StopRequested
 from core.files import write_json
 from core.home import Home

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import inspect
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,8 +23,8 @@ from core.devices import default_device, devices
 from core.engine.chat_cache import AdapterState, Shelf, rewind, rewindable
 from core.engine.evaluate import trained_framing
 from core.engine.generation import context_of
+from core.engine.memory import free_unused
 from core.engine.models import compute_dtype, generation_config, load_model, load_tokenizer
-from core.engine.rehearsal import free_unused
 from core.engine.text import find_framing
 from core.errors import BadModel
 from core.model_folders import name_of, resolve_model
@@ -338,11 +336,6 @@ class Voice:
         del self.model, self._forward
         self._peft = None
         free_unused(self.device.partition(":")[0])
-        if sys.platform == "linux":
-            with suppress(
-                AttributeError, OSError
-            ):  # glibc keeps what was freed for itself until it is told; others don't
-                ctypes.CDLL(None).malloc_trim(0)
 
 
 def refuse_nan(scores: torch.Tensor, voice: Voice) -> None:

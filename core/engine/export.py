@@ -36,8 +36,8 @@ from core.engine.exporting.runtimes import (
     load_gguf,
 )
 from core.engine.exporting.vocabulary import Vocabulary, prove, read_vocabulary, vocabulary_of
+from core.engine.memory import free_unused
 from core.engine.models import load_model, load_tokenizer
-from core.engine.rehearsal import free_unused
 from core.engine.session import Session
 from core.errors import BadModel, Trouble
 from core.export import K_TYPES, ExportRecipe, in_the_way

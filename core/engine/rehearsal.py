@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-import time
-
-import psutil
 import torch
 
 from core import defaults
-from core.devices import memory_bytes
 from core.distill import DistillRecipe
 from core.engine.bench import Bench
 from core.engine.failures import is_out_of_memory
 from core.engine.lesson import Lesson
+from core.engine.memory import MemoryWatch, free_memory, free_unused
 from core.engine.session import Session
 from core.engine.text import collate
 from core.errors import Trouble
@@ -113,53 +108,3 @@ def _written_full(block: dict[str, torch.Tensor], length: int) -> dict[str, torc
     labels = torch.cat([filled[1:], filled[:1]])
     own = {"input_ids": filled, "position_ids": torch.arange(length), "labels": labels, "filled": torch.tensor(length)}
     return {**block, **own}
-
-
-class MemoryWatch:
-    """The peak of memory while a block of code runs; on a CPU the resident memory is looked at 500 times a second."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.growth = 0
-
-    def __enter__(self) -> MemoryWatch:
-        gc.collect()
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
-            return self
-        self._process = psutil.Process()
-        self._before = self._process.memory_info().rss
-        self._peak, self._running = self._before, True
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def _look(self) -> None:
-        while self._running:
-            self._peak = max(self._peak, self._process.memory_info().rss)
-            time.sleep(0.002)
-
-    def __exit__(self, *_: object) -> None:
-        if self.device == "cuda":
-            self.growth = torch.cuda.max_memory_allocated() - self._before
-            return
-        self._running = False
-        self._thread.join()
-        self.growth = max(self._peak, self._process.memory_info().rss) - self._before
-
-
-def free_unused(device: str) -> None:
-    """Give back what nothing refers to any more."""
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.empty_cache()
-
-
-def free_memory(device: str) -> int:
-    """Bytes a run may still take: what torch could allocate on a GPU, what the system, or this process's control group, can give without
-    swapping on a CPU."""
-    if device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
-    return memory_bytes()[1]

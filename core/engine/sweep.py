@@ -17,9 +17,9 @@ from core import defaults
 from core import events as ev
 from core.documents import documents
 from core.engine.evaluate import trained_framing
+from core.engine.memory import free_unused
 from core.engine.merge.job import Merger, move_whole, work_folder
 from core.engine.models import compute_dtype, load_model, load_tokenizer
-from core.engine.rehearsal import free_unused
 from core.engine.scoring import score
 from core.engine.session import Session
 from core.engine.text import Corpus, Framing, encode_documents, find_framing, first_texts

@@ -12,7 +12,8 @@ from core import events as ev
 from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.bench import Bench
-from core.engine.rehearsal import free_unused, halved
+from core.engine.memory import free_unused
+from core.engine.rehearsal import halved
 from core.engine.session import Session, StopRequested
 from core.engine.trainer import DistillTrainer, training_arguments
 from core.journal import read_journal

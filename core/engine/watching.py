@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core import events as ev
 from core import runner, runs
-from core.engine.rehearsal import free_unused
+from core.engine.memory import free_unused
 from core.engine.session import OUTSIDE, Session
 from core.errors import Trouble
 from core.journal import read_journal

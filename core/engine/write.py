@@ -29,8 +29,8 @@ from core.documents import Document, documents
 from core.engine.evaluate import trained_framing
 from core.engine.failures import is_out_of_memory
 from core.engine.generation import Written, context_of, generate
+from core.engine.memory import free_unused
 from core.engine.models import compute_dtype, generation_config, load_model, load_tokenizer
-from core.engine.rehearsal import free_unused
 from core.engine.session import Session
 from core.engine.text import Framing, find_framing
 from core.errors import BadData, Trouble

@@ -1,14 +1,15 @@
 """The eight bars of a distillation step: `python -m tests.bench.distill [--vocab 32000] [--json]`.
 
 Real trainers (`core.engine.trainer.DistillTrainer`, data, loss, backward, clipping, optimizer, journal) of one teacher and one student take
-their steps in turns, in random order, in one process; a ratio is the median of the rounds' own ratios. The arms differ in the loss alone:
+their steps in turns, in random order, in one process. A round is STEPS of every arm, mixed; a ratio is the median of the rounds' own ratios. The
+arms differ in the loss alone:
 
     ours         the fused loss, on the rows that are learnt
     plain        full scores of both models for every position, softmaxes and gradients by autograd
     TRL          `trl.trainer.distillation_trainer._chunked_divergence_loss`, the loss path of TRL's DistillationTrainer
     cached       ours from a cache of the top 50, no teacher
     SFT          ours without a teacher: the student's plain cross-entropy with the same rows dropped
-    capture      one pass of the teacher that fills a cache with the answers on a step's text
+    capture      the pass of the teacher that fills a cache, a batch at a time; its share for a step's text
 
 Bar 6 takes the loss head alone (states in, loss and gradients out) in one subprocess an arm, and reads the peak of the resident memory (on
 a GPU: allocated); bar 8 takes the time of the loss head beside its four matrix products. Before any timing, loss and gradients of both
@@ -18,6 +19,7 @@ are compared with float64. With --device cuda the sizes are those of the H200 co
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import random
@@ -29,6 +31,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +44,17 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, Trai
 from transformers.utils import logging as transformers_logging
 
 from core.cache import CacheFields, read_manifest
+from core.defaults import TOKENS_AT_ONCE, TOKENS_AT_ONCE_ON_GPU
 from core.distill import DistillRecipe
 from core.engine.answers import Answers, AnswersWriter
 from core.engine.capture import capture, segments_of
 from core.engine.fused import Dense, Rows, fused_loss
 from core.engine.heads import Head, trunk_states
 from core.engine.lesson import SUMS, AtHand, Batch, Kept, Lesson
+from core.engine.memory import MemoryWatch, has_glibc
 from core.engine.processes import Peers
-from core.engine.rehearsal import MemoryWatch
 from core.engine.rows import RowLoss
-from core.engine.session import Session
+from core.engine.session import Session, StopRequested
 from core.engine.text import IGNORED, Blocks, Corpus
 from core.engine.trainer import DistillTrainer, training_arguments
 from core.home import Home
@@ -69,11 +73,13 @@ BARS = {  # of design: on 2 CPU cores, on an H200
     "8": (1.50, 1.60, "loss head ÷ its bare matrix products, forward KL"),
 }
 NEVER = 10**9
+ARENA_MAX = -8  # of glibc's `mallopt` (malloc.h)
 SIZES = {  # hidden, layers, heads, feed-forward: about 66M and 22M parameters at 32 000 entries; 1B and 0.4B on a GPU
     "cpu": ((512, 15, 8, 1408), (256, 16, 4, 768)),
     "cuda": ((2048, 16, 32, 8192), (1024, 24, 16, 2816)),
 }
 SHAPES = {"cpu": (256, 4), "cuda": (4096, 2)}  # tokens in a block, blocks in a step
+STEPS = 3  # of each arm in a round: one step alone is at the mercy of what else the machine does in that second
 TOP_K = 50
 QUICK = ("ours KL", "plain KL", "cached", "SFT")  # the arms of --quick
 MOST_SCORES = 2**27  # rows times entries for bar 6: the plain JSD takes about 64 bytes a score, 8.4 GB
@@ -93,6 +99,7 @@ def main() -> int:
     given = parser.parse_args()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    _one_arena()
     if given.head:
         print(_head_memory(given.head, given.vocab[0], given.device))
         return 0
@@ -103,6 +110,12 @@ def main() -> int:
     if given.json:
         print(json.dumps({"bars": found["bars"], "iqr": found["iqr"], "vocab": (given.vocab or [152_000])[-1]}))
     return 0
+
+
+def _one_arena() -> None:
+    """Memory of all threads from one place, as the engine's is: it trains in its only thread, the arms here in one each."""
+    if has_glibc():
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ the arms
@@ -173,50 +186,72 @@ class TakeTurns(TrainerCallback):
         self.go.acquire()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.device.type == "cuda":
+        self.wait()
+        if self.over:
+            control.should_training_stop, control.should_save, control.should_evaluate = True, False, False
+
+    def wait(self) -> None:
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.done.release()
         self.go.acquire()
-        if self.over:
-            control.should_training_stop, control.should_save, control.should_evaluate = True, False, False
 
 
 @dataclass
 class Arm:
-    """One trainer, taken a step at a time."""
+    """A trainer, taken a step at a time, or a capture, taken a batch at a time."""
 
     turns: TakeTurns
     thread: threading.Thread
+    share: float = 1.0  # of what it takes for one turn that is for one step's text
 
     @classmethod
-    def of(cls, trainer: DistillTrainer) -> Arm:
-        turns = TakeTurns()
-        trainer.add_callback(turns)
-
-        def work() -> None:
+    def of(cls, work: Callable[[], object], turns: TakeTurns, share: float = 1.0) -> Arm:
+        def in_turns() -> None:
             try:
-                trainer.train()
+                work()
+            except StopRequested:
+                return
             except BaseException as error:  # noqa: BLE001 — the main thread raises it
                 turns.failure = error
                 turns.done.release()
 
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=in_turns, daemon=True)
         thread.start()
-        return cls(turns, thread)
+        return cls(turns, thread, share)
 
-    def step(self) -> float:
-        """Seconds of one optimizer step, from the reading of its data to its logging."""
+    @classmethod
+    def of_trainer(cls, trainer: DistillTrainer) -> Arm:
+        turns = TakeTurns()
+        trainer.add_callback(turns)
+        return cls.of(lambda: trainer.go_on(None), turns)
+
+    def turn(self) -> float:
+        """Seconds of one optimizer step, from the reading of its data to its logging, or of a capture's batch with its share."""
         before = time.perf_counter()
         self.turns.go.release()
         self.turns.done.acquire()
         if self.turns.failure is not None:
             raise self.turns.failure
-        return time.perf_counter() - before
+        return self.share * (time.perf_counter() - before)
 
     def end(self) -> None:
         self.turns.over = True
         self.turns.go.release()
         self.thread.join()
+
+
+class AskedInTurns(Session):
+    """The session of a capture that stops before every batch until it is its turn."""
+
+    turns: TakeTurns
+
+    def progress(self, share: float) -> None:
+        if share == 1.0:
+            return  # the last batch is done, and the next pass begins with its first one
+        self.turns.wait()
+        if self.turns.over:
+            raise StopRequested
 
 
 # ------------------------------------------------------------------------------------------------------------ the bench
@@ -297,7 +332,10 @@ def _times(
     folder: Path, vocabulary: int, rounds: int, ignored: float, device: str, quick: bool
 ) -> dict[str, list[float]]:
     length, per_step = SHAPES[device]
-    corpus = _corpus(vocabulary, length, per_step * (rounds + 3), ignored)
+    steps = STEPS * rounds + 4
+    corpus = _corpus(
+        vocabulary, length, per_step * (steps + steps % 2), ignored
+    )  # a capture's batch is two steps' text
     blocks = Blocks(corpus, length, corpus.tokens, per_step, 0, 0)
     teacher = _model(SIZES[device][0], vocabulary, length, device, 0).eval().requires_grad_(False)
     session = _session(folder, device)
@@ -315,30 +353,29 @@ def _times(
         "cached": (Lesson, {}, Kept(answers, blocks)),
         "SFT": (Lesson, {}, None),
     }
-    arms: dict[str, Callable[[], float]] = {}
-    running = []
+    arms: dict[str, Arm] = {}
     for name, (kind, fields, guide) in lessons.items():
         if quick and name not in QUICK:
             continue
         recipe = _recipe(**fields)
         student = _model(SIZES[device][1], vocabulary, length, device, 1)
-        steps = len(blocks) // per_step
         arguments = training_arguments(session, recipe, per_step, 1, steps, 1e-4, device == "cuda")
         lesson = kind(recipe, student, guide)
-        arm = Arm.of(
+        arms[name] = Arm.of_trainer(
             DistillTrainer(session, recipe, student, lesson, blocks, arguments, lambda step, tokens: None, 0.0)
         )
-        running.append(arm)
-        arms[name] = arm.step
-    tokens = iter(range(rounds + 3))
-    arms["capture"] = lambda: _capture_a_step(session, folder, teacher, corpus, length, per_step, next(tokens))
+    arms["capture"] = _asking(folder, teacher, corpus, length, per_step)
+    for arm in arms.values():  # warm everything up; a capture comes to its first batch
+        arm.turn()
+    arms["capture"].turn()
     times: dict[str, list[float]] = {name: [] for name in arms}
-    for number in range(rounds + 1):
-        for name in random.sample(list(arms), len(arms)):
-            seconds = arms[name]()
-            if number:  # the first round warms everything up
-                times[name].append(seconds)
-    for arm in running:
+    for _ in range(rounds):
+        of_round = dict.fromkeys(arms, 0.0)
+        for name in random.sample(list(arms) * STEPS, len(arms) * STEPS):
+            of_round[name] += arms[name].turn() / STEPS
+        for name, seconds in of_round.items():
+            times[name].append(seconds)
+    for arm in arms.values():
         arm.end()
     return times
 
@@ -350,10 +387,10 @@ def _recipe(**fields: Any) -> DistillRecipe:
     )
 
 
-def _session(folder: Path, device: str) -> Session:
+def _session(folder: Path, device: str, kind: type[Session] = Session) -> Session:
     recipe = _recipe()
     run = new_run(Home.find(folder / "home"), recipe)
-    return Session(run, recipe, JournalWriter(run.journal).__enter__(), (device,), Peers())
+    return kind(run, recipe, JournalWriter(run.journal).__enter__(), (device,), Peers())
 
 
 def _fields(corpus: Corpus, vocabulary: int, length: int) -> CacheFields:
@@ -378,17 +415,21 @@ def _answers(session: Session, folder: Path, teacher: PreTrainedModel, corpus: C
     return Answers.open(folder)
 
 
-def _capture_a_step(
-    session: Session, folder: Path, teacher: PreTrainedModel, corpus: Corpus, length: int, per_step: int, number: int
-) -> float:
-    """Seconds for the answers on one step's text."""
-    documents = range(2 * per_step * number, 2 * per_step * (number + 1))
-    segments = [(document, 0, len(corpus[document])) for document in documents]
-    before = time.perf_counter()
-    with AnswersWriter(folder / f"capture-{number}", _fields(corpus, Head.of(teacher).entries, length)) as writer:
-        capture(session, teacher, corpus, segments, writer)
-        writer.flush()
-    return time.perf_counter() - before
+def _asking(folder: Path, teacher: PreTrainedModel, corpus: Corpus, length: int, per_step: int) -> Arm:
+    """A capture of all the text, as often as it is asked to go on."""
+    session = _session(folder / "asking", teacher.device.type, AskedInTurns)
+    session.turns = turns = TakeTurns()
+    batch = TOKENS_AT_ONCE.get(teacher.device.type, TOKENS_AT_ONCE_ON_GPU)
+
+    def work() -> None:
+        turns.go.acquire()
+        for number in count():
+            with AnswersWriter(
+                folder / f"capture-{number}", _fields(corpus, Head.of(teacher).entries, length)
+            ) as writer:
+                capture(session, teacher, corpus, segments_of(corpus, length), writer)
+
+    return Arm.of(work, turns, share=length * per_step / batch)
 
 
 # -------------------------------------------------------------------------------------------------------- the loss head
@@ -454,13 +495,16 @@ def _head_ratios(vocabulary: int, rounds: int, device: str) -> dict[str, list[fl
     }
     times: dict[str, list[float]] = {name: [] for name in arms}
     for number in range(rounds + 1):
-        for name in random.sample(list(arms), len(arms)):
+        of_round = dict.fromkeys(arms, 0.0)
+        for name in random.sample(list(arms) * STEPS, len(arms) * STEPS):
             before = time.perf_counter()
             arms[name]()
             if device == "cuda":
                 torch.cuda.synchronize()
-            if number:
-                times[name].append(time.perf_counter() - before)
+            of_round[name] += (time.perf_counter() - before) / STEPS
+        for name, seconds in of_round.items():
+            if number:  # the first round warms everything up
+                times[name].append(seconds)
     return {"8": _paired(times["ours"], times["bare"]), "8 jsd": _paired(times["ours jsd"], times["bare"])}
 
 
