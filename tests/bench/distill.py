@@ -19,7 +19,6 @@ are compared with float64. With --device cuda the sizes are those of the H200 co
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import random
@@ -27,18 +26,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # arms must not spin while another has its turn
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # nothing spins while something else works
+os.environ.setdefault(
+    "GOMP_SPINCOUNT", "20000"
+)  # but for some µs, or every small operation waits until a thread is awake
 
 import numpy as np
 import torch
+from greenlet import getcurrent, greenlet
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainerCallback
 from transformers.utils import logging as transformers_logging
@@ -51,7 +53,7 @@ from core.engine.capture import capture, segments_of
 from core.engine.fused import Dense, Rows, fused_loss
 from core.engine.heads import Head, trunk_states
 from core.engine.lesson import SUMS, AtHand, Batch, Kept, Lesson
-from core.engine.memory import MemoryWatch, has_glibc
+from core.engine.memory import MemoryWatch
 from core.engine.processes import Peers
 from core.engine.rows import RowLoss
 from core.engine.session import Session, StopRequested
@@ -73,7 +75,6 @@ BARS = {  # of design: on 2 CPU cores, on an H200
     "8": (1.50, 1.60, "loss head ÷ its bare matrix products, forward KL"),
 }
 NEVER = 10**9
-ARENA_MAX = -8  # of glibc's `mallopt` (malloc.h)
 SIZES = {  # hidden, layers, heads, feed-forward: about 66M and 22M parameters at 32 000 entries; 1B and 0.4B on a GPU
     "cpu": ((512, 15, 8, 1408), (256, 16, 4, 768)),
     "cuda": ((2048, 16, 32, 8192), (1024, 24, 16, 2816)),
@@ -99,7 +100,6 @@ def main() -> int:
     given = parser.parse_args()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    _one_arena()
     if given.head:
         print(_head_memory(given.head, given.vocab[0], given.device))
         return 0
@@ -110,12 +110,6 @@ def main() -> int:
     if given.json:
         print(json.dumps({"bars": found["bars"], "iqr": found["iqr"], "vocab": (given.vocab or [152_000])[-1]}))
     return 0
-
-
-def _one_arena() -> None:
-    """Memory of all threads from one place, as the engine's is: it trains in its only thread, the arms here in one each."""
-    if has_glibc():
-        ctypes.CDLL(None).mallopt(ARENA_MAX, 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ the arms
@@ -175,15 +169,10 @@ def _weighted(lesson: Lesson, ce: torch.Tensor, kd: torch.Tensor, rows: Any) -> 
 
 
 class TakeTurns(TrainerCallback):
-    """Lets a trainer run in a thread of its own and stops it after every step until it is its turn again."""
+    """Goes back to the benchmark after every step of a trainer, which goes on when it is switched to again."""
 
     def __init__(self) -> None:
-        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
-        self.failure: BaseException | None = None
         self.over = False
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.go.acquire()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.wait()
@@ -193,52 +182,35 @@ class TakeTurns(TrainerCallback):
     def wait(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.done.release()
-        self.go.acquire()
+        getcurrent().parent.switch()
 
 
 @dataclass
 class Arm:
-    """A trainer, taken a step at a time, or a capture, taken a batch at a time."""
+    """A trainer, taken a step at a time, or a capture, taken a batch at a time.
+
+    All are in the one thread in which the engine works, too: each thread has OpenMP threads and an arena of memory of its own.
+    """
 
     turns: TakeTurns
-    thread: threading.Thread
+    work: greenlet
     share: float = 1.0  # of what it takes for one turn that is for one step's text
-
-    @classmethod
-    def of(cls, work: Callable[[], object], turns: TakeTurns, share: float = 1.0) -> Arm:
-        def in_turns() -> None:
-            try:
-                work()
-            except StopRequested:
-                return
-            except BaseException as error:  # noqa: BLE001 — the main thread raises it
-                turns.failure = error
-                turns.done.release()
-
-        thread = threading.Thread(target=in_turns, daemon=True)
-        thread.start()
-        return cls(turns, thread, share)
 
     @classmethod
     def of_trainer(cls, trainer: DistillTrainer) -> Arm:
         turns = TakeTurns()
         trainer.add_callback(turns)
-        return cls.of(lambda: trainer.go_on(None), turns)
+        return cls(turns, greenlet(lambda: trainer.go_on(None)))
 
     def turn(self) -> float:
         """Seconds of one optimizer step, from the reading of its data to its logging, or of a capture's batch with its share."""
         before = time.perf_counter()
-        self.turns.go.release()
-        self.turns.done.acquire()
-        if self.turns.failure is not None:
-            raise self.turns.failure
+        self.work.switch()
         return self.share * (time.perf_counter() - before)
 
     def end(self) -> None:
         self.turns.over = True
-        self.turns.go.release()
-        self.thread.join()
+        self.work.switch()
 
 
 class AskedInTurns(Session):
@@ -418,18 +390,17 @@ def _answers(session: Session, folder: Path, teacher: PreTrainedModel, corpus: C
 def _asking(folder: Path, teacher: PreTrainedModel, corpus: Corpus, length: int, per_step: int) -> Arm:
     """A capture of all the text, as often as it is asked to go on."""
     session = _session(folder / "asking", teacher.device.type, AskedInTurns)
-    session.turns = turns = TakeTurns()
+    session.turns = TakeTurns()
     batch = TOKENS_AT_ONCE.get(teacher.device.type, TOKENS_AT_ONCE_ON_GPU)
 
     def work() -> None:
-        turns.go.acquire()
-        for number in count():
-            with AnswersWriter(
-                folder / f"capture-{number}", _fields(corpus, Head.of(teacher).entries, length)
-            ) as writer:
-                capture(session, teacher, corpus, segments_of(corpus, length), writer)
+        with suppress(StopRequested):
+            for number in count():
+                fields = _fields(corpus, Head.of(teacher).entries, length)
+                with AnswersWriter(folder / f"capture-{number}", fields) as writer:
+                    capture(session, teacher, corpus, segments_of(corpus, length), writer)
 
-    return Arm.of(work, turns, share=length * per_step / batch)
+    return Arm(session.turns, greenlet(work), share=length * per_step / batch)
 
 
 # -------------------------------------------------------------------------------------------------------- the loss head

@@ -26,6 +26,7 @@ from tiny import (
 )
 
 from core import events as ev
+from core.cache import read_manifest
 from core.engine.__main__ import FAILED, FINISHED, STOPPED, work
 from core.engine.lesson import AtHand, Lesson
 from core.engine.text import IGNORED
@@ -125,6 +126,28 @@ def test_a_cache_is_made_once_and_found_again_by_other_objectives(home: Home, te
     assert len({choice.value for choice in found}) == 1
     assert "nobody" in found[0].reason
     assert "before" in found[1].reason
+
+
+@pytest.mark.parametrize(("precision", "most"), [("int8", 0.01), ("int4", 0.1)])
+def test_a_quantized_teacher_says_nearly_the_same_online_and_from_a_cache(
+    home: Home, teacher: Path, data: Path, precision: Any, most: float
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes (the extra qlora) rounds the weights of a teacher")
+    scratch = {"init": "scratch", "student": "0.6x", **SHORT}
+    exact = history_of(finished(home, tiny_recipe(teacher, data, **scratch)))
+    online = finished(home, tiny_recipe(teacher, data, teacher_precision=precision, **scratch))
+    rounded = history_of(online)
+    assert rounded.results is not None
+    assert exact.results is not None
+    assert rounded.results["teacher"]["ce"] == pytest.approx(exact.results["teacher"]["ce"], rel=most)
+    assert rounded.results["teacher"]["ce"] != exact.results["teacher"]["ce"]
+    cached = finished(
+        home, tiny_recipe(teacher, data, teacher_precision=precision, source="cache", top_k=ENTRIES, **scratch)
+    )
+    assert read_manifest(Path(history_of(cached).choices["cache"].value)).dtype == precision
+    assert [point.kd for point in history_of(cached).steps] == pytest.approx(
+        [point.kd for point in rounded.steps], abs=2e-3
+    )
 
 
 def test_drawn_classes_train_too(home: Home, teacher: Path, data: Path) -> None:
