@@ -36,7 +36,7 @@ from core.defaults import (
 )
 from core.engine.answers import Answers, AnswersWriter, key_of
 from core.engine.heads import Head, splits, trunk_states
-from core.engine.memory import free_unused, keep_freed
+from core.engine.memory import free_unused
 from core.engine.session import Session, StopRequested
 from core.engine.text import Corpus, Framing, Segment, look_over, pack
 from core.errors import BadModel, BadRecipe, Trouble
@@ -147,7 +147,6 @@ def capture(
 
     Raises Trouble naming the document if the teacher's scores are not numbers.
     """
-    keep_freed()
     asked = _Asked(teacher, writer.fields)
     keyed = {key_of(corpus[document][start:end]): (document, start, end) for document, start, end in segments}
     waiting = [(key, segment) for key, segment in keyed.items() if key not in writer]

@@ -1,4 +1,4 @@
-"""The memory of the engine's process: its peak, what is free, what is given back, and what is kept from one step to the next."""
+"""The memory of the engine's process: its peak, what is free, and what is given back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ import psutil
 import torch
 
 from core.devices import memory_bytes
-
-# glibc's own numbers for what `mallopt` sets (malloc.h)
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-NEVER = -1
-LARGEST_KEPT = 96 * 2**20  # bytes: the scores of one chunk (`defaults.chunk_rows`, 64 MiB) and what small layers hold
 
 
 class MemoryWatch:
@@ -62,19 +57,6 @@ def free_unused(device: str) -> None:
         torch.cuda.empty_cache()
     if has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def keep_freed() -> None:
-    """Keep what a step frees for the next one, which takes as much, until `free_unused`.
-
-    A block that comes from the system anew is filled with zeros page by page as it is first touched; a step of a small student on a CPU
-    otherwise meets some 40 000 such pages. Blocks above LARGEST_KEPT still come and go, so they can't leave holes in what is kept.
-    Elsewhere than with glibc, and on a GPU, where torch itself keeps what is freed, there is nothing to set.
-    """
-    if has_glibc():
-        libc = ctypes.CDLL(None)
-        libc.mallopt(TRIM_THRESHOLD, NEVER)
-        libc.mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
 
 
 @cache

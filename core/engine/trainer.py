@@ -23,7 +23,6 @@ from core.distill import DistillRecipe
 from core.engine import checkpoints
 from core.engine.failures import is_out_of_memory
 from core.engine.lesson import SUMS, Batch, Lesson
-from core.engine.memory import keep_freed
 from core.engine.session import Session, StopRequested
 from core.engine.text import Blocks, collate
 from core.engine.watching import Watcher
@@ -103,7 +102,6 @@ class DistillTrainer(Trainer):
             self._take_up(read_json(checkpoint / SINCE_LOG))
             if self.watch(self.session.step):
                 raise StopRequested
-        keep_freed()
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def watch(self, step: int) -> bool:
