@@ -115,6 +115,9 @@ class CacheRecipe(Recipe):
         fields = {name: getattr(self, name) for name in same}
         return DistillRecipe(**{**fields, "tokens": self.tokens or ALL_TOKENS, "student": "0.5x"})
 
+    def may_meet_quantized(self) -> bool:
+        return self.distillation().may_meet_quantized()
+
     def title(self) -> str:
         what = ", ".join(Path(item).name for item in self.data)
         return self.name or f"answers of {Path(self.teacher).name} on {what}"

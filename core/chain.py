@@ -72,6 +72,9 @@ class ChainRecipe(Recipe):
         """The folder of the first teacher."""
         return self.of.teacher
 
+    def may_meet_quantized(self) -> bool:
+        return self.of.may_meet_quantized()
+
     def title(self) -> str:
         if self.name:
             return self.name

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.model_files import any_quantized
 from core.objectives import OBJECTIVES, Objective, Source, objective_words, source_words
 from core.recipe import Problem
 from core.shapes import Shape
@@ -15,6 +16,7 @@ from core.watch import WatchedRecipe
 
 Builder = Literal["prune", "masks", "inherit", "scratch", "existing"]
 
+QUANTIZED = ("int8", "int4")  # precisions of a teacher
 SHORTEST_SEQUENCE = 8
 WRITES_WHOLE = "A student that writes text itself must be whole in each process, and fsdp shares it out."
 
@@ -193,6 +195,9 @@ class DistillRecipe(WatchedRecipe):
     def teachers(self) -> tuple[str, ...]:
         """All teachers, the first one first."""
         return (() if self.teacher is None else (self.teacher,)) + self.more_teachers
+
+    def may_meet_quantized(self) -> bool:
+        return self.teacher_precision in QUANTIZED or any_quantized((*self.teachers, self.student))
 
     def title(self) -> str:
         if self.name:

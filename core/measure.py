@@ -24,6 +24,9 @@ class MeasureRecipe(Recipe):
         STEPS, ge=3, le=100, description="Steps that are timed; the first, which warms up, does not count."
     )
 
+    def may_meet_quantized(self) -> bool:
+        return self.of.may_meet_quantized()
+
     def title(self) -> str:
         return self.name or f"measuring {self.of.title()}"
 

@@ -114,6 +114,7 @@ _SAVED: dict[str, tuple[_Bytes, _Bytes]] = {
 FLOAT_BYTES = 4
 TEACHER_BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0625, "int4": 0.5625}  # a parameter; block scales included
 GUIDED_SCORES, ALONE_SCORES = 7.0, 2.5  # of held-out text: float32 values for each row of a chunk and each entry
+MASKED_SCORES = 3.5  # the same where masks are learnt, for each row
 # What `core.engine.fused` holds of a chunk: float32 values for each position and entry, counted there (tests/core/test_estimate.py)
 CHUNK_VALUES: dict[Objective, float] = {
     "top1": 3.4,
@@ -126,9 +127,9 @@ PLAIN_CHUNK, CACHED_CHUNK, ALONE_CHUNK = 4.4, 2.5, 2.4
 SOFTENED, MIXED = 2.0, 2.0  # more of them: for a temperature other than 1, for several teachers
 SINKHORN_ROWS = 32
 ALIGNED_SCORES, ALIGNED_VALUES, FEWEST_ALIGNED_ROWS = 2**21, 12.0, 16  # of texts in two tokenizers
-ALLOCATOR_SHARE = {"cpu": 0.2}  # measured: blocks that the C library keeps between uses; a GPU's own allocator:
+ALLOCATOR_SHARE = {"cpu": 0.25}  # measured: blocks that the C library keeps between uses; a GPU's own allocator:
 ALLOCATOR_SHARE_OF_GPU = 0.1
-PROCESS_BYTES = {"cpu": 400_000_000}  # measured: Python with torch and transformers; elsewhere the CUDA context:
+PROCESS_BYTES = {"cpu": 450_000_000}  # measured: Python with all that is imported, and a little text; the CUDA context:
 PROCESS_BYTES_ON_GPU = 600_000_000
 
 
@@ -309,6 +310,8 @@ def _activations(recipe: DistillRecipe, guides: Sequence[Size], student: Size, s
     """Bytes for each block: what the student keeps for the backward pass, and the last states of its teachers; or, where that is
     more, a teacher at work."""
     learning = activation_bytes_per_token(student.shape, sequence, bf16, recipe.gradient_checkpointing)
+    if recipe.gradient_checkpointing:  # a layer is run through anew while the one after it is given back
+        learning += activation_bytes_per_token(student.shape.model_copy(update={"layers": 1}), sequence, bf16)
     learning += (12 if bf16 else 8) * student.shape.hidden  # the states of the rows that count, and their gradient
     value = 2 if bf16 or recipe.teacher_precision == "bfloat16" else FLOAT_BYTES
     kept = float(sum(value * guide.shape.hidden for guide in guides))
@@ -348,14 +351,18 @@ def phases(
     """Bytes that are held at once in the phases beside training, by what is done. `cached`: the teacher's answers are there already."""
     kind, n = kind_of(device_id), cast.student.parameters
     held = sum(part.bytes for part in memory.fixed)
-    found = {"scoring held-out text": held + _scoring(recipe, cast, sequence, kind)}
+
+    def at_work(size: int) -> int:
+        return round(size * (1 + memory.allocator_share))
+
+    found = {"scoring held-out text": held + at_work(_scoring(recipe, cast, sequence, kind))}
     if not cast.teachers:
         return found
     before = process_part(kind).bytes + 4 * n  # the student is made before the gradients and moments are
     if on_this_device(recipe, device_id):
         before += teacher_part(recipe, cast.teachers[:1], bf16).bytes
     if recipe.init in ("prune", "masks"):
-        found["building the student"] = before + _building(recipe, cast.teachers[0], sequence)
+        found["building the student"] = before + at_work(_building(recipe, cast.teachers[0], sequence))
     if recipe.use_teacher and recipe.source == "cache" and not cached:
         found["asking the teacher"] = before + _asking(recipe, cast.teachers[0], kind, bf16)
     if recipe.use_teacher and recipe.source == "on-policy":
@@ -375,11 +382,13 @@ def _scoring(recipe: DistillRecipe, cast: Cast, sequence: int, device_kind: str)
 
 
 def _building(recipe: DistillRecipe, cut: Size, sequence: int) -> int:
-    learning = recipe.init == "masks"
-    logits = FLOAT_BYTES * cut.shape.vocabulary * (3.5 if learning else 1.5)
-    kept = activation_bytes_per_token(cut.shape, sequence, False) if learning else 0
+    """The teacher at work on calibration text: it reads, and for masks it has scores and a backward pass."""
+    held = reading_bytes_per_token(cut.shape, FLOAT_BYTES)
+    if recipe.init == "masks":
+        held = activation_bytes_per_token(cut.shape, sequence, False)
+        held += MASKED_SCORES * FLOAT_BYTES * cut.shape.vocabulary
     blocks = min(defaults.calibration_blocks(sequence, cut.shape.vocabulary), recipe.calibration_blocks)
-    return round(blocks * sequence * (kept + logits))
+    return round(blocks * sequence * held)
 
 
 def _asking(recipe: DistillRecipe, teacher: Size, device_kind: str, bf16: bool) -> int:

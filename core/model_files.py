@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,17 @@ def read_config(path: Path) -> dict[str, Any]:
             f'{file} names no "model_type", so the architecture is unknown.', "Save it again with transformers."
         )
     return config
+
+
+def quantization_of(config: Mapping[str, Any]) -> str | None:
+    """By what method the weights are quantized that belong to this config.json; None if they are not."""
+    settings = config.get("quantization_config")
+    return str(settings.get("quant_method", "unknown method")) if isinstance(settings, dict) else None
+
+
+def any_quantized(folders: Iterable[str | None]) -> bool:
+    """Whether the weights in one of the folders are quantized. Raises BadModel for a broken config.json."""
+    return any(quantization_of(optional_object(Path(folder) / "config.json")) for folder in folders if folder)
 
 
 def json_object(file: Path) -> dict[str, Any]:

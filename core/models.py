@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import BadModel
-from core.model_files import Weights, first_int, json_object, optional_object, read_config
+from core.model_files import Weights, first_int, json_object, optional_object, quantization_of, read_config
 from core.model_folders import name_of
 from core.shapes import KNOWN_FAMILIES, Shape, count_parameters, shape_of
 from core.tensors import check_against_config, count_of_unknown
@@ -112,7 +112,7 @@ def _inspect(path: Path, allow_remote_code: bool) -> ModelInfo:
             "Allow it for this model if you trust its author, or choose another model.",
         )
     weights = Weights(path, "model")
-    quantization = _quantization(config)
+    quantization = quantization_of(config)
     problems: list[str] = []
     known = config["model_type"] in KNOWN_FAMILIES and not config.get("add_cross_attention")
     shape = shape_of(config) if known else None
@@ -196,11 +196,6 @@ def _wants_remote_code(path: Path, config: Mapping[str, Any]) -> str | None:
     if optional_object(path / "tokenizer_config.json").get("auto_map"):
         return "tokenizer_config.json"
     return None
-
-
-def _quantization(config: Mapping[str, Any]) -> str | None:
-    settings = config.get("quantization_config")
-    return str(settings.get("quant_method", "unknown method")) if isinstance(settings, dict) else None
 
 
 def _eos_token_ids(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:

@@ -54,6 +54,10 @@ class Recipe(BaseModel):
         """
         return []
 
+    def may_meet_quantized(self) -> bool:
+        """True if weights of fewer than 16 bits may be loaded, which takes packages that are slow to import."""
+        return True
+
     def title(self) -> str:
         """A short name for lists."""
         return self.name or self.kind

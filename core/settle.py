@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from core import law
 from core.cache import BadCache, cache_problems, read_manifest, teacher_fingerprint
 from core.chain import ChainRecipe, settle_chain
-from core.distill import DistillRecipe
+from core.distill import QUANTIZED, DistillRecipe
 from core.documents import refuse_without_answers
 from core.errors import BadData, BadModel, BadRecipe, Trouble
 from core.measure import MeasureRecipe
@@ -384,7 +384,7 @@ def _answers_problems(recipe: DistillRecipe, teacher: ModelInfo) -> list[Problem
 def _teacher_problems(recipe: DistillRecipe) -> list[Problem]:
     """What the teacher's precision and device don't allow."""
     found = []
-    if recipe.teacher_precision in ("int8", "int4"):
+    if recipe.teacher_precision in QUANTIZED:
         if find_spec("bitsandbytes") is None:
             text = (
                 f"A teacher in {recipe.teacher_precision} needs the package bitsandbytes, which is not installed. Install it "

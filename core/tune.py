@@ -16,6 +16,7 @@ from pydantic import Field
 from core.data.placeholders import AUTHOR, NAME
 from core.distill import DistillRecipe
 from core.errors import BadData, Trouble
+from core.model_files import any_quantized
 from core.recipe import Problem
 from core.templates import TEMPLATES
 from core.tune_checks import files_against, folder_in_the_way
@@ -206,6 +207,9 @@ class TuneRecipe(WatchedRecipe):
             micro_batch=self.micro_batch,
             **{name: getattr(self, name) for name in _SHARED},
         )
+
+    def may_meet_quantized(self) -> bool:
+        return self.method == "qlora" or any_quantized((self.model, self.teacher))
 
     def title(self) -> str:
         how = METHODS[self.method][0] if self.adapts else "fully tuned"

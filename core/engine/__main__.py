@@ -37,6 +37,8 @@ from core.recipe import Recipe
 from core.runs import DISCARD, RunFolder
 
 UNUSED = ("datasets",)  # packages that transformers imports if it finds them, and we use in no capability
+# and what it and peft import for quantized weights alone
+FOR_QUANTIZED = ("bitsandbytes", "scipy", "sklearn", "torchao")
 
 FINISHED, FAILED, STOPPED, LOCKED = 0, 1, 3, 75
 
@@ -171,7 +173,7 @@ def meet(session: Session) -> None:
 
 
 def load_capability(recipe: Recipe) -> ModuleType:
-    """The module that does this kind of run, and with it torch and transformers: seconds of imports, so two are spared.
+    """The module that does this kind of run, and with it torch and transformers: seconds of imports, so some are spared.
 
     In a process of our own, that is; where torch is loaded already, others rely on it as it is.
     """
@@ -179,7 +181,7 @@ def load_capability(recipe: Recipe) -> ModuleType:
     if "torch" in sys.modules:
         return importlib.import_module(name)
     if not recipe.allow_remote_code:  # nobody knows what such code imports
-        for package in UNUSED:
+        for package in UNUSED + (() if recipe.may_meet_quantized() else FOR_QUANTIZED):
             # The import system's own way to say "not installed" (The Python Language Reference, 5.3.1), which transformers and
             # accelerate ask before they import what is optional to them. It stands until this process ends.
             sys.modules.setdefault(package, None)  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from core.defaults import (
     TOKENS_AT_ONCE_ON_GPU,
     chunk_rows,
 )
+from core.distill import QUANTIZED
 from core.engine.answers import Answers, AnswersWriter, key_of
 from core.engine.heads import Head, splits, trunk_states
 from core.engine.memory import free_unused
@@ -101,7 +102,7 @@ def describe(
         )
     if recipe.top_k > vocabulary:
         raise BadRecipe(f"top_k {recipe.top_k} is more than the {vocabulary} entries of the vocabulary.", "Lower it.")
-    quantized = recipe.teacher_precision in ("int8", "int4")
+    quantized = recipe.teacher_precision in QUANTIZED
     budget = recipe.tokens
     if budget is not None:
         plan = look_over(recipe.data, recipe.separator, budget, recipe.validation_tokens, recipe.answers_only)

@@ -9,7 +9,7 @@ import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from core.cache import AS_ASKED, CacheRecipe, cache_problems, read_manifest, teacher_fingerprint
-from core.distill import DistillRecipe
+from core.distill import QUANTIZED, DistillRecipe
 from core.engine.answers import Answers, key_of
 from core.engine.bench import Bench
 from core.engine.capture import provide, segments_of
@@ -26,7 +26,6 @@ from core.objectives import OBJECTIVES
 from core.recipe import Problem
 from core.tokenizer import same_tokenizer
 
-QUANTIZED = ("int8", "int4")
 TRIED_BLOCKS = 16  # are aligned before training, to say how much of the text has no counterpart
 
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from core.devices import Device
-from core.distill import DistillRecipe
+from core.distill import QUANTIZED, DistillRecipe
 from core.numbers import bytes_text
 from core.plan import Plan
 from desktop_app import theme
@@ -17,7 +17,6 @@ from desktop_app.forms import Choice, Field, MoreSettings, Segmented
 from desktop_app.plan.draft import Draft
 
 MOST_ON_CPU = 2
-QUANTIZED = ("int8", "int4")
 
 
 class DeviceCard(QWidget):

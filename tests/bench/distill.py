@@ -34,9 +34,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # nothing spins while something else works
-os.environ.setdefault(
-    "GOMP_SPINCOUNT", "20000"
-)  # but for some µs, or every small operation waits until a thread is awake
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # but for some µs, or small operations wait for threads to wake
 
 import numpy as np
 import torch
@@ -305,9 +303,8 @@ def _times(
 ) -> dict[str, list[float]]:
     length, per_step = SHAPES[device]
     steps = STEPS * rounds + 4
-    corpus = _corpus(
-        vocabulary, length, per_step * (steps + steps % 2), ignored
-    )  # a capture's batch is two steps' text
+    # a capture's batch is two steps' text
+    corpus = _corpus(vocabulary, length, per_step * (steps + steps % 2), ignored)
     blocks = Blocks(corpus, length, corpus.tokens, per_step, 0, 0)
     teacher = _model(SIZES[device][0], vocabulary, length, device, 0).eval().requires_grad_(False)
     session = _session(folder, device)

@@ -69,7 +69,7 @@ def main() -> None:
 def compare(home: Home, fields: dict[str, Any]) -> str:
     """Run one configuration and return its line: truth, estimate and error of memory (MB), and of time (s)."""
     tokens = STEPS * int(fields["batch_tokens"])
-    common: dict[str, Any] = {"validation_tokens": 2048, "micro_batch": 32, "evaluate_every": STEPS}
+    common: dict[str, Any] = {"micro_batch": 32, "evaluate_every": STEPS}
     common |= {"checkpoint_every": STEPS, "device": "cpu", "tokens": tokens} | fields
     recipe = settle(DistillRecipe(teacher=str(TEACHER), data=(str(TEXT),), **common))
     others = {name: value for name, value in common.items() if name not in ("student", "init", "device", "tokens")}
