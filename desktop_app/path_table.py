@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QByteArray,
     QModelIndex,
     QPersistentModelIndex,
     QRect,
@@ -19,7 +20,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFont, QFontMetrics, QIcon, QPainter
+from PySide6.QtGui import QFont, QFontMetrics, QIcon, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -193,7 +194,42 @@ def paint_line(
     painter.drawText(area, QStyle.visualAlignment(option.direction, side), elided)
 
 
-class PathView(QTableView):
+class FilledView(QTableView):
+    """A table whose first column has the width that the others leave, whichever of them are hidden.
+
+    Qt's own stretching does not come back after a header's state was restored, which leaves gaps where columns are hidden.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.horizontalHeader().sectionResized.connect(self._fill)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._hide_columns()
+        self._fill()
+
+    def restore_header(self, state: QByteArray) -> None:
+        """Widths, order and sorting as they were remembered, for the width that the table has now."""
+        header = self.horizontalHeader()
+        if not state.isEmpty() and header.restoreState(state):
+            for column in range(header.count()):
+                header.setSectionHidden(column, False)
+            header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Fixed)
+            self._hide_columns()
+            self._fill()
+
+    def _hide_columns(self) -> None:
+        """Those that a narrow table has no room for."""
+
+    def _fill(self, changed: int = -1) -> None:
+        if changed != NAME:
+            header = self.horizontalHeader()
+            others = header.length() - header.sectionSize(NAME)
+            header.resizeSection(NAME, max(header.minimumSectionSize(), self.viewport().width() - others))
+
+
+class PathView(FilledView):
     """The table on screen. `picked` follows the current row, also when the rows change under it."""
 
     picked = Signal(object)  # Path, or None
@@ -217,7 +253,7 @@ class PathView(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(48)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Fixed)
         self.setSortingEnabled(True)
         self.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
         self.setFont(theme.tabular(self.font()))

@@ -15,8 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView
 
 from core import law
 from core.catalogue import KnownModel
@@ -24,6 +23,7 @@ from core.hub import Found
 from core.numbers import count_text
 from desktop_app import theme
 from desktop_app.icons import icon
+from desktop_app.path_table import FilledView
 
 NAME, PARAMETERS, LAW, ARCHITECTURE, LICENSE, DOWNLOADS = range(6)
 SORT: Final = Qt.ItemDataRole.UserRole
@@ -132,7 +132,7 @@ class HubTable(QAbstractTableModel):
         return float(numbers[column]) if column in numbers else self._text(row, column).lower()
 
 
-class HubView(QTableView):
+class HubView(FilledView):
     """`picked` carries the row that is current, or None."""
 
     picked = Signal(object)
@@ -156,7 +156,7 @@ class HubView(QTableView):
         self.verticalHeader().setDefaultSectionSize(36)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(64)
         for column, width in ((PARAMETERS, 104), (LAW, 120), (ARCHITECTURE, 112), (LICENSE, 112), (DOWNLOADS, 108)):
             header.resizeSection(column, width)
@@ -170,7 +170,7 @@ class HubView(QTableView):
         """Show these; the one that was picked stays so if it is among them, else the first is."""
         before = self.row()
         self.table.set_rows(rows)
-        self.setColumnHidden(DOWNLOADS, all(row.downloads is None for row in rows) or self.width() < WIDE)
+        self._hide_columns()
         if rows:
             names = [row.name for row in rows]
             at = names.index(before.name) if before is not None and before.name in names else None
@@ -186,9 +186,8 @@ class HubView(QTableView):
                 return True
         return False
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """Where there is little room, what the page beside tells as well goes first."""
-        super().resizeEvent(event)
+    def _hide_columns(self) -> None:
+        """What the page beside tells as well."""
         narrow = self.width() < WIDE
         self.setColumnHidden(ARCHITECTURE, narrow)
         self.setColumnHidden(DOWNLOADS, narrow or all(row.downloads is None for row in self.table.rows))

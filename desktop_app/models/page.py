@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtCore import QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import (
     QAction,
     QDesktopServices,
@@ -183,10 +183,13 @@ class ModelsPage(Page):
                 shortcut = QShortcut(QKeySequence(command.shortcut), self)
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                 shortcut.activated.connect(partial(self._run, command.name))
-        self.splitter.splitterMoved.connect(lambda *_: self._remember())
+        later = QTimer(self)  # a column that is being hidden is for a moment one of no width
+        later.setSingleShot(True)
+        later.timeout.connect(self._remember)
+        self.splitter.splitterMoved.connect(lambda *_: later.start())
         header = self.view.horizontalHeader()
         for signal in (header.sectionResized, header.sectionMoved, header.sortIndicatorChanged):
-            signal.connect(lambda *_: self._remember())
+            signal.connect(lambda *_: later.start())
 
     def _remember(self) -> None:
         if self.isVisible():
@@ -210,8 +213,7 @@ class ModelsPage(Page):
         settings = self.context.settings
         if not (state := settings.layout(LAYOUT)).isEmpty():
             self.splitter.restoreState(state)
-        if not (state := settings.layout(COLUMNS)).isEmpty():
-            self.view.horizontalHeader().restoreState(state)
+        self.view.restore_header(settings.layout(COLUMNS))
         self.context.shelf.refresh()
         self._show_shelf()
         if self.area.currentWidget() is self.caches:

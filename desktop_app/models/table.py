@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QRect, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyleOptionViewItem
 
 from core.models import ModelEntry
@@ -267,7 +267,6 @@ class ModelView(PathView):
             named = header.fontMetrics().horizontalAdvance(self.table.headings[column])
             self.setColumnWidth(column, max(wide, round(named * theme.SMALL / theme.BODY)) + 2 * INSET + 4)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """In a narrow table the names need the room more than the architectures, which the detail tells, too."""
-        super().resizeEvent(event)
+    def _hide_columns(self) -> None:
+        """The names need the room more than the architectures, which the detail tells, too."""
         self.setColumnHidden(ARCHITECTURE, self.width() < WIDE)

@@ -21,8 +21,8 @@ from desktop_app.context import Context, Message, Wish
 from desktop_app.models import deletion
 from desktop_app.models.detail import _Link
 from desktop_app.models.dropped import look_at
-from desktop_app.models.page import ModelsPage
-from desktop_app.models.table import NAME, PARAMETERS, TOKENIZER
+from desktop_app.models.page import COLUMNS, ModelsPage
+from desktop_app.models.table import ARCHITECTURE, NAME, PARAMETERS, TOKENIZER, ModelView
 
 SAMPLE = Path(resources.__path__[0]) / "sample"
 
@@ -361,3 +361,32 @@ def test_a_library_of_a_newer_version_is_said_on_the_page(bench: Bench) -> None:
     bench.context.shelf.changed.emit()
     assert bench.page.notice.isVisible()
     assert "newer version" in bench.page.notice.text()
+
+
+def columns_of(view: ModelView) -> list[int]:
+    """The columns that are shown, once they are seen to lie side by side from edge to edge."""
+    header = view.horizontalHeader()
+    shown = [column for column in range(header.count()) if not view.isColumnHidden(column)]
+    ends = [header.sectionPosition(column) + header.sectionSize(column) for column in shown]
+    assert [header.sectionPosition(column) for column in shown] == [0, *ends[:-1]]
+    assert min(header.sectionSize(column) for column in shown) > 40
+    assert ends[-1] == view.viewport().width()
+    return shown
+
+
+def test_the_names_fill_the_table_at_every_width_and_after_every_return(bench: Bench, context: Context) -> None:
+    view = bench.page.view
+    for width in (1200, 1800, 1200, 1800):
+        bench.page.resize(width, 720)
+        narrow = width == 1200
+        bench.until(lambda narrow=narrow: view.isColumnHidden(ARCHITECTURE) == narrow)  # type: ignore[misc]
+        assert (ARCHITECTURE in columns_of(view)) != narrow
+        bench.qtbot.wait(50)  # it is remembered
+        bench.page.opened()
+        assert (ARCHITECTURE in columns_of(view)) != narrow
+        other = ModelView()
+        bench.qtbot.addWidget(other)
+        other.resize(1000 if narrow else 800, 500)
+        other.show()
+        other.restore_header(context.settings.layout(COLUMNS))
+        assert (ARCHITECTURE in columns_of(other)) == narrow
