@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.model_files import any_quantized
+from core.model_files import may_be_quantized
 from core.objectives import OBJECTIVES, Objective, Source, objective_words, source_words
 from core.recipe import Problem
 from core.shapes import Shape
@@ -197,7 +197,7 @@ class DistillRecipe(WatchedRecipe):
         return (() if self.teacher is None else (self.teacher,)) + self.more_teachers
 
     def may_meet_quantized(self) -> bool:
-        return self.teacher_precision in QUANTIZED or any_quantized((*self.teachers, self.student))
+        return self.teacher_precision in QUANTIZED or may_be_quantized((*self.teachers, self.student))
 
     def title(self) -> str:
         if self.name:

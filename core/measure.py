@@ -47,4 +47,5 @@ def measurement(recipe: DistillRecipe, choices: Choices) -> MeasureRecipe:
             **UNWATCHED,
         }
     )
-    return MeasureRecipe(of=short, device=recipe.device, share_device=recipe.share_device, seed=recipe.seed)
+    same = {name: getattr(recipe, name) for name in ("device", "share_device", "seed", "allow_remote_code")}
+    return MeasureRecipe(of=short, **same)

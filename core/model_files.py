@@ -35,13 +35,22 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def quantization_of(config: Mapping[str, Any]) -> str | None:
     """By what method the weights are quantized that belong to this config.json; None if they are not."""
-    settings = config.get("quantization_config")
+    text_config = config.get("text_config")
+    inner = text_config.get("quantization_config") if isinstance(text_config, dict) else None
+    settings = config.get("quantization_config", inner)
     return str(settings.get("quant_method", "unknown method")) if isinstance(settings, dict) else None
 
 
-def any_quantized(folders: Iterable[str | None]) -> bool:
-    """Whether the weights in one of the folders are quantized. Raises BadModel for a broken config.json."""
-    return any(quantization_of(optional_object(Path(folder) / "config.json")) for folder in folders if folder)
+def may_be_quantized(folders: Iterable[str | None]) -> bool:
+    """Whether weights may be quantized in one of the folders: its config.json says so, or an adapter's base is not known here.
+
+    Raises BadModel for a broken config.json.
+    """
+    paths = [Path(folder) for folder in folders if folder]
+    return any(
+        (path / "adapter_config.json").is_file() or quantization_of(optional_object(path / "config.json"))
+        for path in paths
+    )
 
 
 def json_object(file: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pydantic import Field
 from core.data.placeholders import AUTHOR, NAME
 from core.distill import DistillRecipe
 from core.errors import BadData, Trouble
-from core.model_files import any_quantized
+from core.model_files import may_be_quantized
 from core.recipe import Problem
 from core.templates import TEMPLATES
 from core.tune_checks import files_against, folder_in_the_way
@@ -209,7 +209,7 @@ class TuneRecipe(WatchedRecipe):
         )
 
     def may_meet_quantized(self) -> bool:
-        return self.method == "qlora" or any_quantized((self.model, self.teacher))
+        return self.method == "qlora" or may_be_quantized((self.model, self.adapter, self.teacher))
 
     def title(self) -> str:
         how = METHODS[self.method][0] if self.adapts else "fully tuned"

@@ -195,7 +195,7 @@ def paint_line(
 
 
 class FilledView(QTableView):
-    """A table whose first column has the width that the others leave, whichever of them are hidden.
+    """A table whose names have the width that the other columns leave, whichever of them are hidden.
 
     Qt's own stretching does not come back after a header's state was restored, which leaves gaps where columns are hidden.
     """
@@ -205,19 +205,29 @@ class FilledView(QTableView):
         self.horizontalHeader().sectionResized.connect(self._fill)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
         self._hide_columns()
         self._fill()
+        super().resizeEvent(event)
 
     def restore_header(self, state: QByteArray) -> None:
         """Widths, order and sorting as they were remembered, for the width that the table has now."""
+        if state.isEmpty():
+            return
         header = self.horizontalHeader()
-        if not state.isEmpty() and header.restoreState(state):
-            for column in range(header.count()):
-                header.setSectionHidden(column, False)
+        self._show_columns()
+        before = [header.sectionSize(column) for column in range(header.count())]
+        if header.restoreState(state):
+            self._show_columns()
             header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Fixed)
-            self._hide_columns()
-            self._fill()
+            for column, width in enumerate(before):
+                if header.sectionSize(column) < header.minimumSectionSize():  # saved while it was being hidden
+                    header.resizeSection(column, width)
+        self._hide_columns()
+        self._fill()
+
+    def _show_columns(self) -> None:
+        for column in range(self.horizontalHeader().count()):
+            self.setColumnHidden(column, False)
 
     def _hide_columns(self) -> None:
         """Those that a narrow table has no room for."""

@@ -37,7 +37,7 @@ from core.recipe import Recipe
 from core.runs import DISCARD, RunFolder
 
 UNUSED = ("datasets",)  # packages that transformers imports if it finds them, and we use in no capability
-# and what it and peft import for quantized weights alone
+# and what it and peft import for quantized weights, or for models of other kinds than ours; sklearn breaks without scipy
 FOR_QUANTIZED = ("bitsandbytes", "scipy", "sklearn", "torchao")
 
 FINISHED, FAILED, STOPPED, LOCKED = 0, 1, 3, 75

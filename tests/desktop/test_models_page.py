@@ -390,3 +390,16 @@ def test_the_names_fill_the_table_at_every_width_and_after_every_return(bench: B
         other.show()
         other.restore_header(context.settings.layout(COLUMNS))
         assert (ARCHITECTURE in columns_of(other)) == narrow
+
+
+def test_a_column_that_was_remembered_without_a_width_has_its_own(qtbot: QtBot) -> None:
+    views = [ModelView(), ModelView()]
+    for view, width in zip(views, (1000, 800), strict=True):
+        qtbot.addWidget(view)
+        view.resize(width, 500)
+        view.show()
+    views[0].horizontalHeader().resizeSection(ARCHITECTURE, 0)
+    views[1].restore_header(views[0].horizontalHeader().saveState())
+    assert ARCHITECTURE not in columns_of(views[1])
+    views[1].resize(1000, 500)
+    assert ARCHITECTURE in columns_of(views[1])

@@ -77,7 +77,17 @@ def quantized(teacher, tmp_path):
 
 def test_what_quantized_weights_need_is_there_for_them_and_only_for_them(fresh, teacher, data, tmp_path):
     plain, folder = tiny_recipe(teacher, data), quantized(teacher, tmp_path)
-    assert not plain.may_meet_quantized()
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    never = [
+        plain,
+        TuneRecipe(model=str(teacher), data=("x",)),
+        CacheRecipe(teacher=str(teacher), data=("x",)),
+        ChainRecipe(of=plain),
+        MeasureRecipe(of=plain),
+    ]
+    assert not any(recipe.may_meet_quantized() for recipe in never)
     meeting = [
         tiny_recipe(teacher, data, teacher_precision="int8"),
         tiny_recipe(folder, data, init="scratch"),
@@ -85,6 +95,7 @@ def test_what_quantized_weights_need_is_there_for_them_and_only_for_them(fresh, 
         tiny_recipe(teacher, data, init="existing", student=str(folder)),
         TuneRecipe(model=str(teacher), data=("x",), method="qlora"),
         TuneRecipe(model=str(folder), data=("x",)),
+        TuneRecipe(model=str(teacher), adapter=str(adapter), data=("x",)),
         CacheRecipe(teacher=str(folder), data=("x",)),
         ChainRecipe(of=tiny_recipe(teacher, data, teacher_precision="int4")),
         MeasureRecipe(of=tiny_recipe(teacher, data, teacher_precision="int4")),
@@ -96,6 +107,6 @@ def test_what_quantized_weights_need_is_there_for_them_and_only_for_them(fresh, 
 
 
 def test_where_torch_is_loaded_nothing_is_hidden_from_others(teacher, data):
-    before = {package: sys.modules.get(package, "absent") for package in UNUSED}
+    before = {package: sys.modules.get(package, "absent") for package in UNUSED + FOR_QUANTIZED}
     assert load_capability(tiny_recipe(teacher, data)) is distill
-    assert {package: sys.modules.get(package, "absent") for package in UNUSED} == before
+    assert {package: sys.modules.get(package, "absent") for package in UNUSED + FOR_QUANTIZED} == before
